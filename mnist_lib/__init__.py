@@ -1,0 +1,12 @@
+"""Small convolutional networks on MNIST: the library behind the numbered notebooks.
+
+Digits flow through these rooms once, from left to right:
+
+    data -> augment -> models -> train -> results -> visualize
+"""
+
+import os
+
+# albumentations asks the network for a newer version when it is imported, and warns when offline.
+# It must be told before its first import, so the setting stands here and nowhere else.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

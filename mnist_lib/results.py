@@ -1,0 +1,209 @@
+"""Records: one JSON file and one checkpoint per run, and the numbers that follow from them."""
+
+import json
+import os
+import platform
+import subprocess
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torchvision
+from scipy import stats
+from torch import nn
+
+from mnist_lib.files import write_atomically
+from mnist_lib.recipes import Recipe
+from mnist_lib.summary import count_parameters
+from mnist_lib.train import Run, is_short, new_network
+
+SCHEMA = 1
+TEST_SIZE = 10_000
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def results_folder() -> Path:
+    """Where the full-length results are: $MNIST_LIB_RESULTS or results/ of the project."""
+    return Path(os.environ.get("MNIST_LIB_RESULTS") or PROJECT / "results")
+
+
+def output_folder() -> Path:
+    """Where this process writes its results; shortened runs never go near the full ones."""
+    return results_folder().parent / "short" / "results" if is_short() else results_folder()
+
+
+def record_path(name: str, seed: int, folder: Path | None = None) -> Path:
+    """results/runs/<recipe>/seed-<n>.json; the checkpoint stands beside it with the ending .pt."""
+    return (folder or results_folder()) / "runs" / name / f"seed-{seed}.json"
+
+
+def save(run: Run) -> Path:
+    """Write the run's record and the checkpoint of its last epoch; returns the record's path.
+
+    raises ValueError for an interrupted run: its result would not be comparable with any other.
+    """
+    if run.interrupted:
+        raise ValueError(f"'{run.recipe.name}' was interrupted; only finished runs are recorded")
+    path = record_path(run.recipe.name, run.seed, output_folder())
+    checkpoint = BytesIO()
+    torch.save({name: value.cpu() for name, value in run.model.state_dict().items()}, checkpoint)
+    write_atomically(path.with_suffix(".pt"), checkpoint.getvalue())
+    # the record comes last: where there is a record, the run is complete
+    write_atomically(path, json.dumps(as_record(run), indent=1) + "\n")
+    return path
+
+
+def as_record(run: Run) -> dict:
+    """The run in plain values: what was asked for, what came out, and on what machine."""
+    return {
+        "schema": SCHEMA,
+        "recipe": run.recipe.name,
+        "change": run.recipe.change,
+        "parent": run.recipe.parent.name if run.recipe.parent else None,
+        "settings": run.recipe.settings(),
+        "fingerprint": run.recipe.fingerprint(),
+        "seed": run.seed,
+        "short": run.short,
+        "parameters": count_parameters(run.model),
+        "history": run.history,
+        "seconds": run.seconds,
+        "machine": {
+            "device": run.device,
+            "device_name": torch.cuda.get_device_name() if run.device.startswith("cuda") else None,
+            "threads": torch.get_num_threads(),
+            "processor": platform.machine(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "commit": commit(),
+        },
+    }
+
+
+def commit() -> str | None:
+    """The project's current commit, or None outside a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=PROJECT, capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return answer.stdout.strip() or None
+
+
+def load_records(folder: Path | None = None) -> list[dict]:
+    """All readable records, by recipe and seed; an unreadable file is named in a warning and left alone."""
+    records = []
+    for path in sorted((folder or results_folder()).glob("runs/*/seed-*.json")):
+        try:
+            record = json.loads(path.read_text())
+            record["recipe"], record["seed"], record["history"][-1]["test_accuracy"]
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            warnings.warn(f"skipped the unreadable record {path}: {error!r}", stacklevel=2)
+            continue
+        records.append(record)
+    return sorted(records, key=lambda record: (record["recipe"], record["seed"]))
+
+
+def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
+    """The records of exactly these settings; those of an older version of the recipe do not count."""
+    return [
+        record
+        for record in load_records(folder)
+        if record["recipe"] == recipe.name and record["fingerprint"] == recipe.fingerprint()
+    ]
+
+
+def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn.Module:
+    """The recipe's network with the weights of this seed's last epoch, on the CPU, in eval mode."""
+    path = record_path(recipe.name, seed, folder).with_suffix(".pt")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no checkpoint of '{recipe.name}' with seed {seed}: "
+            f"python -m mnist_lib run {recipe.name[:2]} --seeds {seed} makes it"
+        )
+    model = new_network(recipe, seed)
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return model.eval()
+
+
+def finals(recipe: Recipe, folder: Path | None = None) -> pd.DataFrame:
+    """The last epoch of every recorded seed: one row per seed, accuracies as fractions."""
+    rows = []
+    for record in records_of(recipe, folder):
+        last = record["history"][-1]
+        rows.append(
+            {
+                "seed": record["seed"],
+                **{key: value for key, value in last.items() if key not in ("epoch", "seconds")},
+                "errors": round((1 - last["test_accuracy"]) * TEST_SIZE),
+                "parameters": record["parameters"],
+                "epochs": len(record["history"]),
+                "seconds": record["seconds"],
+            }
+        )
+    if not rows:
+        raise LookupError(
+            f"no records of '{recipe.name}': python -m mnist_lib run {recipe.name[:2]} makes one"
+        )
+    return pd.DataFrame(rows).set_index("seed")
+
+
+def mean_and_spread(values: pd.Series) -> str:
+    """'99.52 ± 0.04 %': mean and standard deviation over seeds; one seed has no deviation."""
+    spread = f" ± {values.std() * 100:.2f}" if len(values) > 1 else ""
+    return f"{values.mean() * 100:.2f}{spread} %"
+
+
+def effect(recipe: Recipe, parent: Recipe, column: str = "validation_accuracy") -> dict | None:
+    """Paired difference to another recipe over the seeds both have, with a 95 % t-interval.
+
+    Pairs share the seed, hence the order of the images, and all share the validation images.
+    returns {mean, low, high, seeds} as fractions, or None with fewer than two common seeds
+    """
+    difference = (finals(recipe)[column] - finals(parent)[column]).dropna()
+    if len(difference) < 2:
+        return None
+    mean, error = difference.mean(), stats.sem(difference)
+    half = error * stats.t.ppf(0.975, len(difference) - 1)
+    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": len(difference)}
+
+
+def ledger(recipes: list[Recipe]) -> pd.DataFrame:
+    """The table of the journey so far: one row per recipe that has records, from the records alone."""
+    rows = []
+    for recipe in recipes:
+        try:
+            runs = finals(recipe)
+        except LookupError:
+            continue
+        gain = None
+        if recipe.parent is not None and records_of(recipe.parent):
+            gain = effect(recipe, recipe.parent)
+        rows.append(
+            {
+                "step": recipe.name,
+                "change": recipe.change,
+                "parameters": f"{runs['parameters'].iloc[0]:,}",
+                "epochs": runs["epochs"].iloc[0],
+                "test accuracy": mean_and_spread(runs["test_accuracy"]),
+                "seeds": len(runs),
+                "errors of 10,000": f"{runs['errors'].min()}–{runs['errors'].max()}",
+                "validation": mean_and_spread(runs["validation_accuracy"]),
+                "train − test": f"{(runs['train_accuracy'] - runs['test_accuracy']).mean() * 100:+.2f}",
+                "effect on validation": as_interval(gain),
+                "seconds": f"{np.median(runs['seconds']):.0f}",
+            }
+        )
+    return pd.DataFrame(rows).set_index("step") if rows else pd.DataFrame()
+
+
+def as_interval(gain: dict | None) -> str:
+    """'+0.12 [+0.05, +0.19]': a difference in percentage points with its 95 % interval."""
+    if gain is None:
+        return "–"
+    return f"{gain['mean'] * 100:+.2f} [{gain['low'] * 100:+.2f}, {gain['high'] * 100:+.2f}]"

@@ -1,0 +1,96 @@
+"""Optimizers and learning rate schedules as plain descriptions that a recipe can hold and compare."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum."""
+
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            fused=has_fused(model),
+        )
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015)."""
+
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            model.parameters(),
+            lr=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            fused=has_fused(model),
+        )
+
+
+def has_fused(model: nn.Module) -> bool:
+    """Whether one kernel can update all parameters; for networks this small it saves most of the step."""
+    return next(model.parameters()).device.type in ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The optimizer's learning rate throughout."""
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        return LambdaLR(optimizer, lambda step: 1.0)
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """The learning rate times `factor` after every `every` epochs."""
+
+    every: int
+    factor: float = 0.1
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        return StepLR(optimizer, self.every * steps, self.factor)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to `peak` in the first `warmup` part of the run, then down to almost nothing (Smith 2018).
+
+    PyTorch's OneCycleLR also cycles the momentum between 0.85 and 0.95 unless told not to, and
+    silently overwrites the optimizer's own. Here that happens only with cycle_momentum=True.
+    """
+
+    peak: float
+    warmup: float = 0.3
+    start_divisor: float = 25.0
+    end_divisor: float = 1e4
+    anneal: str = "cos"
+    cycle_momentum: bool = False
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        return OneCycleLR(
+            optimizer,
+            self.peak,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            pct_start=self.warmup,
+            anneal_strategy=self.anneal,
+            cycle_momentum=self.cycle_momentum,
+            div_factor=self.start_divisor,
+            final_div_factor=self.end_divisor,
+        )

@@ -1,0 +1,102 @@
+"""What a network is made of: its layer table and its receptive field, computed by walking it."""
+
+import contextlib
+import io
+
+import pandas as pd
+import torch
+import torchsummary
+from torch import nn
+
+INPUT_SIZE = (1, 28, 28)
+WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Learnable numbers of the network; a shared layer counts once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def layer_table(model: nn.Module) -> str:
+    """torchsummary's table of layers, output shapes and parameters, as text.
+
+    torchsummary alone assumes a GPU, draws random numbers and moves the statistics of batch
+    normalisation, so that looking at a network changes its training. This wrapper undoes all
+    three. It also misses parameters that belong to no layer and counts shared layers twice:
+    raises ValueError when its total is wrong, rather than show a wrong number.
+    """
+    was_training = model.training
+    printed = io.StringIO()
+    device = next(model.parameters()).device.type
+    with torch.random.fork_rng(), contextlib.redirect_stdout(printed), torch.no_grad():
+        # torchsummary only knows CPU and CUDA
+        model.cpu().eval()
+        torchsummary.summary(model, INPUT_SIZE, device="cpu")
+        model.to(device).train(was_training)
+    lines = printed.getvalue().rstrip().splitlines()
+    first_size = next(i for i, line in enumerate(lines) if line.startswith("Input size"))
+    table = "\n".join(lines[: first_size - 1])  # without its estimates of memory
+    total = count_parameters(model)
+    if f"Total params: {total:,}\n" not in table + "\n":
+        raise ValueError(f"torchsummary does not count the {total:,} parameters right:\n{table}")
+    return table
+
+
+def receptive_field(model: nn.Module) -> pd.DataFrame:
+    """One row per convolution, pooling and linear layer, in the order in which an image meets them.
+
+    k, s, p  kernel, stride and padding in cells of the layer's input
+    n        width of the output in cells
+    j        jump: distance of two neighbouring cells, in input pixels; j_out = j_in * s
+    r        receptive field: width of what one cell sees, in input pixels; r_out = r_in + (k-1) * j_in
+
+    Global average pooling counts with its true kernel, the width of its input, and so does a linear
+    layer on a flattened map. Computed by sending one blank image through the network.
+    """
+    rows, n, j, r = [], INPUT_SIZE[-1], 1, 1
+
+    def visit(layer: nn.Module, images: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        nonlocal n, j, r
+        k, s, p = window(layer, n)
+        n = output.shape[-1] if output.dim() == 4 else 1
+        r, j = r + (k - 1) * j, j * s
+        rows.append({"layer": describe(layer), "k": k, "s": s, "p": p, "n": n, "j": j, "r": r})
+
+    hooks = [
+        layer.register_forward_hook(visit)
+        for layer in model.modules()
+        if isinstance(layer, WINDOWED)
+    ]
+    was_training, device = model.training, next(model.parameters()).device
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, *INPUT_SIZE, device=device))
+    model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return pd.DataFrame(rows)
+
+
+def window(layer: nn.Module, n_in: int) -> tuple[int, int, int]:
+    """Kernel, stride and padding of a layer on a map of n_in by n_in cells."""
+    if isinstance(layer, nn.Linear):
+        return n_in, n_in, 0
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        n_out = layer.output_size if isinstance(layer.output_size, int) else layer.output_size[0]
+        if n_in % n_out:
+            raise ValueError(f"adaptive pooling of {n_in} cells to {n_out} has uneven windows")
+        return n_in // n_out, n_in // n_out, 0
+    settings = (layer.kernel_size, layer.stride, layer.padding)
+    return tuple(value if isinstance(value, int) else value[0] for value in settings)
+
+
+def describe(layer: nn.Module) -> str:
+    """A short name for a table: 'conv 8→16', 'depthwise conv 16', 'max pool', ..."""
+    if isinstance(layer, nn.Conv2d):
+        if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
+            return f"depthwise conv {layer.in_channels}"
+        return f"conv {layer.in_channels}→{layer.out_channels}"
+    if isinstance(layer, nn.Linear):
+        return f"linear {layer.in_features}→{layer.out_features}"
+    if isinstance(layer, nn.MaxPool2d):
+        return "max pool"
+    return "global average pool" if isinstance(layer, nn.AdaptiveAvgPool2d) else "average pool"
