@@ -106,7 +106,7 @@ def affine(
     magnification: torch.Tensor,
     shear: torch.Tensor,
 ) -> torch.Tensor:
-    """Each image moved by its own parameters, all of shape (n,): angles in radians, shifts in widths.
+    """Each image moved by its own parameters, all (n,): angles in radians, shifts in widths.
 
     Sampling asks where an output pixel comes from, so the matrix is the inverse of the movement:
     shift back, rotate and scale back, shear back. Positions run from -1 to 1, so a shift by a part
@@ -123,7 +123,7 @@ def affine(
 
 @dataclass(frozen=True)
 class PerImage:
-    """Any per-image pipeline as an augmentation: an `albumentations.Compose` or a torchvision transform.
+    """A per-image pipeline as an augmentation: `albumentations.Compose` or torchvision transform.
 
     albumentations gets a uint8 array (28, 28), torchvision a uint8 tensor (1, 28, 28); both must
     give back the same shape. The pipeline draws anew for each image, and its random numbers are

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write beside the target, then rename: after a kill or on a full disk the old file is intact."""
+    """Write beside the target, then rename: a kill or a full disk leaves the old file intact."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
         content = content.encode()

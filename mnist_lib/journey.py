@@ -1,8 +1,13 @@
 """The journey: the chain of recipes behind the numbered notebooks, one change at a time."""
 
+from functools import partial
+
+import albumentations
+
 from mnist_lib import models
+from mnist_lib.augment import PerImage, RandomAffine
 from mnist_lib.recipes import Recipe
-from mnist_lib.schedules import SGD
+from mnist_lib.schedules import SGD, OneCycle, StepDecay
 
 PLAIN = Recipe(
     name="01-plain",
@@ -11,7 +16,68 @@ PLAIN = Recipe(
     optimizer=SGD(learning_rate=0.05, momentum=0.9),
 )
 
-JOURNEY = [PLAIN]
+SKELETON = PLAIN.but(
+    "02-skeleton", "fully convolutional, global average pooling", network=models.skeleton
+)
+
+BATCH_NORM = SKELETON.but("03-batch-norm", "batch normalisation", network=models.normalised)
+
+DROPOUT = BATCH_NORM.but(
+    "04-dropout", "dropout of 5 %", network=partial(models.normalised, dropout=0.05)
+)
+
+# dropout lost accuracy, so the journey goes on from the step before it
+AUGMENTATION = BATCH_NORM.but(
+    "05-augmentation",
+    "each digit rotated, shifted, scaled and sheared anew (albumentations)",
+    augment=PerImage(
+        albumentations.Compose(
+            [
+                albumentations.Affine(
+                    rotate=(-7, 7),
+                    translate_percent=(-0.07, 0.07),
+                    scale=(0.9, 1.1),
+                    keep_ratio=True,
+                    shear={"x": (-5, 5), "y": (0, 0)},
+                    p=1.0,
+                )
+            ]
+        )
+    ),
+)
+
+BATCHED = AUGMENTATION.but(
+    "05-batched",
+    "the same augmentation for a whole batch at once",
+    augment=RandomAffine(degrees=7, translate=0.07, scale=0.1, shear=5),
+)
+
+STEP_DECAY = BATCHED.but(
+    "06-step-decay",
+    "learning rate 0.15, a tenth of it after 10 epochs",
+    optimizer=SGD(learning_rate=0.15, momentum=0.9),
+    schedule=StepDecay(every=10),
+)
+
+ONE_CYCLE = BATCHED.but(
+    "06-one-cycle",
+    "learning rate up to 0.15 and down again",
+    optimizer=SGD(learning_rate=0.15, momentum=0.9),
+    schedule=OneCycle(peak=0.15),
+)
+
+SEPARABLE = ONE_CYCLE.but("07-separable", "depthwise separable convolutions", network=models.lean)
+
+SMALL = SEPARABLE.but("08-small", "24 channels in place of 32", network=models.small)
+
+SMALLER = SMALL.but("08-smaller", "16 channels in one layer", network=models.smaller)
+
+JOURNEY = [
+    PLAIN, SKELETON, BATCH_NORM, DROPOUT, AUGMENTATION, BATCHED,
+    STEP_DECAY, ONE_CYCLE, SEPARABLE, SMALL, SMALLER,
+]  # fmt: skip
+
+BEST = ONE_CYCLE  # the step that meets the target; notebook 09 looks at its mistakes
 
 
 def recipes_of(notebook: str) -> list[Recipe]:

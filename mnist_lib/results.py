@@ -30,9 +30,10 @@ def results_folder() -> Path:
     return Path(os.environ.get("MNIST_LIB_RESULTS") or PROJECT / "results")
 
 
-def output_folder() -> Path:
-    """Where this process writes its results; shortened runs never go near the full ones."""
-    return results_folder().parent / "short" / "results" if is_short() else results_folder()
+def output_folder(short: bool | None = None) -> Path:
+    """Where runs are written; short ones (None: as MNIST_LIB_SHORT says) never near the full."""
+    short = is_short() if short is None else short
+    return results_folder().parent / "short" / "results" if short else results_folder()
 
 
 def record_path(name: str, seed: int, folder: Path | None = None) -> Path:
@@ -47,9 +48,10 @@ def save(run: Run) -> Path:
     """
     if run.interrupted:
         raise ValueError(f"'{run.recipe.name}' was interrupted; only finished runs are recorded")
-    path = record_path(run.recipe.name, run.seed, output_folder())
+    path = record_path(run.recipe.name, run.seed, output_folder(run.short))
     checkpoint = BytesIO()
-    torch.save({name: value.cpu() for name, value in run.model.state_dict().items()}, checkpoint)
+    weights = {name: value.cpu().contiguous() for name, value in run.model.state_dict().items()}
+    torch.save(weights, checkpoint)
     write_atomically(path.with_suffix(".pt"), checkpoint.getvalue())
     # the record comes last: where there is a record, the run is complete
     write_atomically(path, json.dumps(as_record(run), indent=1) + "\n")
@@ -96,12 +98,14 @@ def commit() -> str | None:
 
 
 def load_records(folder: Path | None = None) -> list[dict]:
-    """All readable records, by recipe and seed; an unreadable file is named in a warning and left alone."""
+    """All readable records, by recipe and seed; others are named in a warning and left alone."""
     records = []
     for path in sorted((folder or results_folder()).glob("runs/*/seed-*.json")):
         try:
             record = json.loads(path.read_text())
-            record["recipe"], record["seed"], record["history"][-1]["test_accuracy"]
+            for name in ("recipe", "seed", "fingerprint", "parameters", "seconds"):
+                record[name]
+            record["history"][-1]["test_accuracy"]
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             warnings.warn(f"skipped the unreadable record {path}: {error!r}", stacklevel=2)
             continue
@@ -110,7 +114,7 @@ def load_records(folder: Path | None = None) -> list[dict]:
 
 
 def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
-    """The records of exactly these settings; those of an older version of the recipe do not count."""
+    """The records of exactly these settings; older versions of the recipe do not count."""
     return [
         record
         for record in load_records(folder)
@@ -174,15 +178,17 @@ def effect(recipe: Recipe, parent: Recipe, column: str = "validation_accuracy") 
 
 
 def ledger(recipes: list[Recipe]) -> pd.DataFrame:
-    """The table of the journey so far: one row per recipe that has records, from the records alone."""
+    """The table of the journey so far: one row per recipe that has records."""
     rows = []
     for recipe in recipes:
         try:
             runs = finals(recipe)
         except LookupError:
             continue
+        validated = "validation_accuracy" in runs
+        gap = (runs["train_accuracy"] - runs["test_accuracy"]).mean()
         gain = None
-        if recipe.parent is not None and records_of(recipe.parent):
+        if validated and recipe.parent is not None and records_of(recipe.parent):
             gain = effect(recipe, recipe.parent)
         rows.append(
             {
@@ -193,8 +199,8 @@ def ledger(recipes: list[Recipe]) -> pd.DataFrame:
                 "test accuracy": mean_and_spread(runs["test_accuracy"]),
                 "seeds": len(runs),
                 "errors of 10,000": f"{runs['errors'].min()}–{runs['errors'].max()}",
-                "validation": mean_and_spread(runs["validation_accuracy"]),
-                "train − test": f"{(runs['train_accuracy'] - runs['test_accuracy']).mean() * 100:+.2f}",
+                "validation": mean_and_spread(runs["validation_accuracy"]) if validated else "–",
+                "train − test": f"{gap * 100:+.2f}",
                 "effect on validation": as_interval(gain),
                 "seconds": f"{np.median(runs['seconds']):.0f}",
             }

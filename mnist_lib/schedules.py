@@ -1,4 +1,4 @@
-"""Optimizers and learning rate schedules as plain descriptions that a recipe can hold and compare."""
+"""Optimizers and learning rate schedules as plain descriptions, for a recipe to hold."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ class Adam:
 
 
 def has_fused(model: nn.Module) -> bool:
-    """Whether one kernel can update all parameters; for networks this small it saves most of the step."""
+    """Whether one kernel can update all parameters, which saves most of a small network's step."""
     return next(model.parameters()).device.type in ("cpu", "cuda")
 
 

@@ -28,7 +28,7 @@ def layer_table(model: nn.Module) -> str:
     was_training = model.training
     printed = io.StringIO()
     device = next(model.parameters()).device.type
-    with torch.random.fork_rng(), contextlib.redirect_stdout(printed), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed), torch.no_grad():
         # torchsummary only knows CPU and CUDA
         model.cpu().eval()
         torchsummary.summary(model, INPUT_SIZE, device="cpu")
@@ -48,15 +48,21 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
     k, s, p  kernel, stride and padding in cells of the layer's input
     n        width of the output in cells
     j        jump: distance of two neighbouring cells, in input pixels; j_out = j_in * s
-    r        receptive field: width of what one cell sees, in input pixels; r_out = r_in + (k-1) * j_in
+    r        receptive field: width of what one cell sees, in pixels; r_out = r_in + (k-1) * j_in
 
     Global average pooling counts with its true kernel, the width of its input, and so does a linear
-    layer on a flattened map. Computed by sending one blank image through the network.
+    layer on a flattened map; a dilated kernel counts with its gaps. Computed by sending one blank
+    image through the network; raises ValueError where something that is no layer changes the width.
     """
     rows, n, j, r = [], INPUT_SIZE[-1], 1, 1
 
     def visit(layer: nn.Module, images: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal n, j, r
+        width = images[0].shape[-1]
+        if images[0].dim() == 4 and width != n:
+            raise ValueError(
+                f"between the layers {n} cells became {width} before {describe(layer)}"
+            )
         k, s, p = window(layer, n)
         n = output.shape[-1] if output.dim() == 4 else 1
         r, j = r + (k - 1) * j, j * s
@@ -68,11 +74,13 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
         if isinstance(layer, WINDOWED)
     ]
     was_training, device = model.training, next(model.parameters()).device
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, *INPUT_SIZE, device=device))
-    model.train(was_training)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *INPUT_SIZE, device=device))
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
     return pd.DataFrame(rows)
 
 
@@ -85,8 +93,10 @@ def window(layer: nn.Module, n_in: int) -> tuple[int, int, int]:
         if n_in % n_out:
             raise ValueError(f"adaptive pooling of {n_in} cells to {n_out} has uneven windows")
         return n_in // n_out, n_in // n_out, 0
-    settings = (layer.kernel_size, layer.stride, layer.padding)
-    return tuple(value if isinstance(value, int) else value[0] for value in settings)
+    settings = (layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1))
+    k, s, p, d = (value[0] if isinstance(value, tuple) else value for value in settings)
+    k = d * (k - 1) + 1
+    return k, s, {"same": (k - 1) // 2, "valid": 0}.get(p, p)
 
 
 def describe(layer: nn.Module) -> str:

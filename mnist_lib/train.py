@@ -4,7 +4,9 @@ import math
 import os
 import time
 from collections.abc import Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 import torch
@@ -39,9 +41,17 @@ class Run:
     short: bool = False
     interrupted: bool = False
 
+    def __str__(self) -> str:
+        kind = "shortened run, its accuracy means nothing: " if self.short else ""
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return (
+            f"{kind}'{self.recipe.name}', seed {self.seed}, {len(self.history)} epochs "
+            f"on {self.device} in {minutes} min {seconds} s"
+        )
+
     def table(self) -> pd.DataFrame:
         """The history as a table, one row per epoch."""
-        return pd.DataFrame(self.history).set_index("epoch")
+        return pd.DataFrame(self.history or {"epoch": []}).set_index("epoch")
 
 
 def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> Run:
@@ -50,19 +60,19 @@ def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> 
     digits   from load_mnist(holdout=recipe.holdout)
     seed     gives separate generators for the weights, the order and the augmentation
     device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
-    returns  a Run whose history holds per epoch: learning_rate (at its last step), train_loss and
+    returns  a Run whose history holds per epoch: learning_rate (at its first step), train_loss and
              train_accuracy (running, in train mode, on augmented images), validation_* and test_*
              (exact, all images), seconds
     raises   ValueError for settings that cannot work, before anything is trained;
              FloatingPointError when the loss stops being a number
 
-    Ctrl-C or Jupyter's stop button ends the run and keeps the finished epochs. With MNIST_LIB_SHORT=1
-    two epochs on few images show that everything works; such a run says that it is short.
+    Ctrl-C or Jupyter's stop button ends the run and keeps the finished epochs. With
+    MNIST_LIB_SHORT=1 two epochs on few images show that all works; such a run says it is short.
     """
     device = choose_device(device)
     digits, epochs, short = shorten(digits, recipe)
     check(recipe, epochs)
-    model = new_network(recipe, seed).to(device)
+    model = new_network(recipe, seed).to(device, memory_format=memory_format(device))
     training = training_batches(recipe, digits, seed, device)
     parts = {
         part: Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
@@ -80,9 +90,11 @@ def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> 
     try:
         for epoch in range(1, epochs + 1):
             epoch_started = time.perf_counter()
-            loss, accuracy = train_epoch(
-                model, training, optimizer, schedule, lambda step: progress.step(epoch, step)
-            )
+            learning_rate = schedule.get_last_lr()[0]
+            with own_randomness(3_000_003 + 1_000 * seed + epoch, device):
+                loss, accuracy = train_epoch(
+                    model, training, optimizer, schedule, partial(progress.step, epoch)
+                )
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the training loss of '{recipe.name}' became {loss} in epoch {epoch}: "
@@ -90,7 +102,7 @@ def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> 
                 )
             row = {
                 "epoch": epoch,
-                "learning_rate": schedule.get_last_lr()[0],
+                "learning_rate": learning_rate,
                 "train_loss": loss,
                 "train_accuracy": accuracy,
             }
@@ -168,16 +180,40 @@ def choose_device(name: str = "auto") -> str:
         available.insert(0, "cuda")
     if name == "auto":
         return available[0]
-    if name.split(":")[0] not in available:
-        raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
-    return name
+    try:
+        if name.split(":")[0] in available:
+            torch.zeros(1, device=name)
+            return name
+    except RuntimeError:
+        pass  # the kind is there, but not this number
+    raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
+
+
+def memory_format(device: str) -> torch.memory_format:
+    """How a network's convolutions lay out their images.
+
+    Channels last makes a training step of these narrow networks up to twice as fast on a CPU.
+    """
+    return torch.channels_last if device == "cpu" else torch.contiguous_format
 
 
 def new_network(recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network with PyTorch's default initialisation, drawn from this seed alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with own_randomness(seed):
         return recipe.network()
+
+
+@contextmanager
+def own_randomness(seed: int, device: str = "cpu"):
+    """PyTorch's global generators, seeded inside and put back as they were outside.
+
+    Initialisation and dropout draw from them; nothing else here does.
+    """
+    kind = device.split(":")[0]
+    devices = [] if kind == "cpu" else range(getattr(torch, kind).device_count())
+    with torch.random.fork_rng(devices, device_type="cuda" if kind == "cpu" else kind):
+        torch.manual_seed(seed)
+        yield
 
 
 def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:

@@ -1,0 +1,131 @@
+"""The command line: python -m mnist_lib run | report | data | badges."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+# The rooms behind a command are imported when it runs: torch and papermill take seconds, and
+# --help or a typing mistake should not.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 something failed, 2 wrong usage."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    whole = argparse.ArgumentParser("python -m mnist_lib", description="MNIST, change by change")
+    commands = whole.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser("run", help="execute notebooks and keep their results")
+    run.set_defaults(command=run_notebooks)
+    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path")
+    run.add_argument("--seeds", nargs="+", type=at_least(0), default=[1], metavar="N")
+    run.add_argument("--device", help="auto, cpu, cuda or mps instead of the notebooks' choice")
+    run.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="how many at once")
+    run.add_argument("--short", action="store_true", help="shortened, only to see that all works")
+    run.add_argument("--force", action="store_true", help="also what is finished")
+    run.add_argument("--renew", action="store_true", help="also what only came with the repository")
+    run.add_argument("--folder", type=Path, default=NOTEBOOKS, help="where the notebooks are")
+
+    for name, command, text in (
+        ("report", report, "rebuild ledger, figures and README from the records"),
+        ("data", data, "fetch MNIST now"),
+        ("badges", badges, "write the repository's address and Colab badges into the pages"),
+    ):
+        commands.add_parser(name, help=text).set_defaults(command=command)
+    return whole
+
+
+def at_least(lowest: int):
+    """A type of argument: a whole number not below this one."""
+
+    def number(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {lowest} up")
+        return int(text)
+
+    return number
+
+
+def run_notebooks(options: argparse.Namespace) -> int:
+    """Execute what is not finished yet, then rebuild what follows from the records."""
+    from mnist_lib import batch, jobs, train
+
+    if options.short:
+        os.environ["MNIST_LIB_SHORT"] = "1"
+    try:
+        if options.device is not None:
+            train.choose_device(options.device)
+        notebooks = jobs.find_notebooks(options.notebooks, options.folder)
+    except ValueError as error:
+        print(f"python -m mnist_lib run: {error}", file=sys.stderr)
+        return 2
+    planned = jobs.plan(notebooks, options.seeds, options.device)
+    waiting = planned if options.force else jobs.unfinished(planned, options.renew)
+    skipped = len(planned) - len(waiting)
+    print(f"{len(waiting)} notebooks to execute, {skipped} finished before", flush=True)
+    # once here, so that the kernels do not all wait for it
+    if waiting and data(options) != 0:
+        return 1
+    failed = batch.run(waiting, options.jobs)
+    summarise(len(waiting) - len(failed), skipped, failed)
+    if not train.is_short():
+        report(options)
+    return 1 if failed else 0
+
+
+def summarise(finished: int, skipped: int, failed: dict) -> None:
+    """What came of it all, and where to look at what went wrong."""
+    from mnist_lib.batch import describe
+
+    hint = " (finished before; --force runs them again)" if skipped else ""
+    print(f"{finished} finished, {skipped} skipped{hint}, {len(failed)} failed")
+    for job, error in failed.items():
+        print(f"  {job}: {describe(error)}")
+        if job.executed(".failed").exists():
+            print(f"    kept up to there as {job.executed('.failed')}")
+
+
+def report(_options: argparse.Namespace) -> int:
+    """Rebuild the ledger, the figures and the README's generated regions."""
+    from mnist_lib.report import rebuild
+
+    rebuild()
+    return 0
+
+
+def data(_options: argparse.Namespace) -> int:
+    """Make MNIST available and say how much of it there is."""
+    from mnist_lib.data import load_mnist
+
+    try:
+        sizes = load_mnist().sizes()
+    except OSError as error:  # no mirror reachable, or the cache folder cannot be written
+        print(error, file=sys.stderr)
+        return 1
+    images = ", ".join(f"{size:,} {part}" for part, size in sizes.items())
+    print(f"MNIST is ready: {images} images", flush=True)
+    return 0
+
+
+def badges(_options: argparse.Namespace) -> int:
+    """Stamp the repository's address, or its absence, into notebooks and README."""
+    from mnist_lib.badges import stamp
+
+    for line in stamp(NOTEBOOKS.parent):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

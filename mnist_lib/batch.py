@@ -1,0 +1,196 @@
+"""Notebooks as a batch: papermill over (notebook, seed), several at once, each to its end.
+
+Every kernel is a direct child of the one process that runs the batch and watches that process, so
+that no kernel goes on when it ends, however it ends.
+"""
+
+import copy
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil  # comes with ipykernel
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from mnist_lib import results
+from mnist_lib.files import write_atomically
+from mnist_lib.jobs import DEFAULT_SEED, KEY, Job, key_of, phases
+from mnist_lib.train import is_short
+
+REFRESH_SECONDS = 1.0
+
+
+def run(jobs: list[Job], width: int) -> dict[Job, Exception]:
+    """Execute the jobs, up to `width` at once; returns those that failed with their errors.
+
+    raises KeyboardInterrupt after Ctrl-C, once all kernels have ended
+    """
+    failed, ended = {}, []
+    with tqdm(total=len(jobs), unit="notebook", smoothing=0, disable=None) as bar:
+
+        def report(job: Job, seconds: float, error: Exception | None) -> None:
+            ended.append(job)
+            if error is not None:
+                failed[job] = error
+            outcome = "finished in" if error is None else "FAILED after"
+            bar.write(f"[{len(ended)}/{len(jobs)}] {job}: {outcome} {seconds:.0f} s")
+            sys.stdout.flush()
+            bar.update()
+
+        for group, at_once in phases(jobs, width):
+            with surroundings(group[0].notebook.parent, at_once):
+                run_group(group, at_once, bar, report)
+    return failed
+
+
+def run_group(jobs: list[Job], at_once: int, bar: tqdm, report: Callable) -> None:
+    """Execute the jobs in threads, and call report(job, seconds, error) as each one ends."""
+    with ThreadPoolExecutor(at_once) as pool:
+        pending = {pool.submit(timed, job): job for job in jobs}
+        try:
+            while pending:
+                ended, _ = wait(pending, REFRESH_SECONDS, FIRST_COMPLETED)
+                for future in ended:
+                    report(pending.pop(future), *future.result())
+                running = [str(job) for future, job in pending.items() if future.running()]
+                bar.set_postfix_str(", ".join(running))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(pending, timeout=0.2).not_done:
+                for kernel in psutil.Process().children():
+                    kernel.kill()
+            raise
+
+
+def timed(job: Job) -> tuple[float, Exception | None]:
+    """Execute a job; returns its seconds and its error, whatever it is: the others go on."""
+    started, error = time.perf_counter(), None
+    try:
+        execute(job)
+    except Exception as caught:
+        error = caught
+    return time.perf_counter() - started, error
+
+
+def execute(job: Job) -> None:
+    """Execute one notebook; its copy takes its final name only when all is done.
+
+    raises whatever stopped it, after keeping what was executed so far as .failed
+    """
+    part, failed = job.executed(".part"), job.executed(".failed")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    before = job.notebook.read_text(encoding="utf-8")
+    try:
+        executed = papermill.execute_notebook(
+            job.notebook.name,
+            str(part),
+            parameters=parameters_of(job),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],  # no line about encryption from every kernel
+        )
+        tidy(executed, before)
+        if job.seed == DEFAULT_SEED and not is_short():
+            replace_page(job.notebook, before, executed)
+        executed.metadata[KEY] = {"key": key_of(job)}
+        write_atomically(job.executed(), as_text(executed))
+    except Exception:
+        if part.exists():
+            os.replace(part, failed)
+        raise
+    part.unlink()
+    failed.unlink(missing_ok=True)
+
+
+def parameters_of(job: Job) -> dict[str, int | str]:
+    """What differs from the notebook's own parameters.
+
+    raises ValueError for a parameter that the notebook lacks: papermill would only warn and train
+    with the wrong settings. A notebook that trains nothing may do without any.
+    """
+    parameters = {"SEED": job.seed} if job.seed != DEFAULT_SEED else {}
+    if job.device is not None:
+        parameters["DEVICE"] = job.device
+    known = papermill.inspect_notebook(job.notebook.name) if parameters else {}
+    unknown = parameters.keys() - known.keys()
+    if unknown and job.recipes:
+        raise ValueError(f"{job.notebook.name} has no parameter {', '.join(sorted(unknown))}")
+    return {name: value for name, value in parameters.items() if name in known}
+
+
+@contextmanager
+def surroundings(folder: Path, at_once: int) -> Iterator[None]:
+    """What kernels started in here inherit: the notebooks' folder and the environment variables.
+
+    Kernels side by side share the cores, whose number decides the last digits of a training: it
+    follows from `at_once` alone, not from how many jobs happen to be left. GNU OpenMP's threads
+    spin while they wait unless they are told not to, which would stall the other kernels.
+    """
+    changed = {"MNIST_LIB_LIVE": "0", "MNIST_LIB_RESULTS": str(results.results_folder().resolve())}
+    if "MNIST_ROOT" in os.environ:
+        changed["MNIST_ROOT"] = str(Path(os.environ["MNIST_ROOT"]).resolve())
+    if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
+        changed["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
+    if at_once > 1:
+        changed["OMP_WAIT_POLICY"] = "PASSIVE"
+    before, started_in = dict(os.environ), Path.cwd()
+    os.environ.update(changed)
+    os.chdir(folder)  # for the whole process: papermill's own `cwd` is not made for threads
+    try:
+        yield
+    finally:
+        os.chdir(started_in)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+# ---- what is kept ----------------------------------------------------------------------------
+
+
+def tidy(executed: nbformat.NotebookNode, before: str) -> None:
+    """Take out what papermill and Jupyter add: paths, times, versions, widget states."""
+    executed.metadata = nbformat.reads(before, as_version=4).metadata
+    for cell in executed.cells:
+        for added in ("papermill", "execution"):
+            cell.metadata.pop(added, None)
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)
+
+
+def replace_page(notebook: Path, before: str, executed: nbformat.NotebookNode) -> None:
+    """Put the outputs into the notebook itself, as if it had been run there from top to bottom.
+
+    raises RuntimeError if somebody edited the notebook meanwhile; the edit is not overwritten
+    """
+    if notebook.read_text(encoding="utf-8") != before:
+        raise RuntimeError("the notebook was edited while it ran, so it was not replaced")
+    page = copy.deepcopy(executed)
+    page.cells = [c for c in page.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    counted = [cell for cell in page.cells if cell.get("execution_count") is not None]
+    for count, cell in enumerate(counted, start=1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+    write_atomically(notebook, as_text(page))
+
+
+def as_text(notebook: nbformat.NotebookNode) -> str:
+    return nbformat.writes(notebook) + "\n"
+
+
+def describe(error: Exception) -> str:
+    """The error's name and the first line of its message, as the notebook raised it."""
+    if isinstance(error, PapermillExecutionError):
+        name, message = error.ename, error.evalue
+    else:
+        name, message = type(error).__name__, str(error)
+    return f"{name}: {message}".strip().splitlines()[0]

@@ -1,0 +1,138 @@
+"""What a batch has to do: a job per notebook and seed, which are finished, and their order."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_lib import results
+from mnist_lib.journey import recipes_of
+from mnist_lib.recipes import Recipe
+from mnist_lib.train import is_short
+
+DEFAULT_SEED = 1  # of the notebooks as they stand; its runs are the pages that readers see
+KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook with one seed; the device is None where the notebook's own choice stands."""
+
+    notebook: Path
+    seed: int
+    device: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.notebook.stem} seed {self.seed}"
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        return recipes_of(self.notebook.stem)
+
+    def executed(self, kind: str = "") -> Path:
+        """Its executed copy; kind '.part' is one being made, '.failed' one that stopped early."""
+        root = results.results_folder().parent / "short" if is_short() else results.results_folder()
+        return root / "executed" / f"{self.notebook.stem}-seed-{self.seed}{kind}.ipynb"
+
+
+def find_notebooks(names: Iterable[str], folder: Path) -> list[Path]:
+    """The notebooks NN_name.ipynb of these numbers, stems or paths, in order; no names: all.
+
+    raises ValueError that names what there is
+    """
+    available = sorted(folder.resolve().glob("[0-9][0-9]_*.ipynb"))
+    if not available:
+        raise ValueError(f"there are no notebooks NN_name.ipynb in {folder}")
+    chosen = set(available) if not names else set()
+    for name in names:
+        matches = [path for path in available if is_called(path, name)]
+        if not matches:
+            stems = ", ".join(path.stem for path in available)
+            raise ValueError(f"there is no notebook '{name}'; there are {stems}")
+        chosen.update(matches)
+    return [path for path in available if path in chosen]
+
+
+def is_called(notebook: Path, name: str) -> bool:
+    """Whether the name means this notebook: '02', '2', '02_skeleton' or a path to it."""
+    number = notebook.stem[:2]
+    short_names = (notebook.name, notebook.stem, number, number.lstrip("0"))
+    return name in short_names or Path(name).resolve() == notebook.resolve()
+
+
+def plan(notebooks: Iterable[Path], seeds: Iterable[int], device: str | None = None) -> list[Job]:
+    """The jobs, seed by seed in notebook order; a notebook that trains nothing runs once."""
+    notebooks, seeds = list(notebooks), dict.fromkeys(seeds)
+    trains = {path: bool(recipes_of(path.stem)) for path in notebooks}
+    training = [Job(path, seed, device) for seed in seeds for path in notebooks if trains[path]]
+    looking = [Job(path, DEFAULT_SEED, device) for path in notebooks if not trains[path]]
+    return training + looking
+
+
+def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
+    """The jobs in groups that run one after the other, each with how many run at once.
+
+    The other seeds only make records and come first. A page of the default seed shows the records
+    of all seeds and of the steps before it, so these follow one by one; notebooks that look at
+    everything come last. Shortened runs are no pages, so all that train may run at once.
+    """
+    training = [job for job in jobs if job.recipes]
+    looking = [job for job in jobs if not job.recipes]
+    if is_short():
+        groups = [(training, width), (looking, width)]
+    else:
+        pages = [job for job in training if job.seed == DEFAULT_SEED]
+        others = [job for job in training if job.seed != DEFAULT_SEED]
+        groups = [(others, width), (pages, 1), (looking, 1)]
+    return [(group, at_once) for group, at_once in groups if group]
+
+
+def unfinished(jobs: list[Job], renew: bool = False) -> list[Job]:
+    """The jobs whose result is not there yet.
+
+    renew  committed records do not count, only what was executed in this clone
+    """
+    recorded = {
+        (record["recipe"], record.get("fingerprint"), record["seed"])
+        for record in results.load_records(results.output_folder())
+        if record.get("short", False) == is_short()
+    }
+    return [job for job in jobs if not is_finished(job, recorded, renew)]
+
+
+def is_finished(job: Job, recorded: set[tuple], renew: bool) -> bool:
+    """Whether all recipes of the job are recorded and no execution of it was cut short.
+
+    A copy still called .part or .failed stands for an execution that ended after its record was
+    saved and before its page was.
+    """
+    if job.executed(".part").exists() or job.executed(".failed").exists():
+        return False
+    if not all((recipe.name, recipe.fingerprint(), job.seed) in recorded for recipe in job.recipes):
+        return False
+    return has_executed_copy(job) if renew or not job.recipes else True
+
+
+def has_executed_copy(job: Job) -> bool:
+    """Whether this clone has executed the job as it stands now; an unreadable file says no."""
+    try:
+        metadata = json.loads(job.executed().read_text(encoding="utf-8"))["metadata"]
+        return metadata.get(KEY, {}).get("key") == key_of(job)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def key_of(job: Job) -> str:
+    """Short hash of all that decides the job: the notebook's code, its recipes and the seed.
+
+    The bootstrap cell is left out: `make badges` writes the repository's address into it.
+    """
+    cells = json.loads(job.notebook.read_text(encoding="utf-8"))["cells"]
+    code = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and "bootstrap" not in cell["metadata"].get("tags", [])
+    ]
+    decisive = [code, [recipe.fingerprint() for recipe in job.recipes], job.seed]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]

@@ -1,0 +1,107 @@
+"""The report: figures and the README's generated regions, rebuilt from the records alone."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mnist_lib import journey, results, visualize
+from mnist_lib.data import load_mnist
+from mnist_lib.files import write_atomically
+from mnist_lib.train import predict
+
+
+def rebuild() -> list[Path]:
+    """Write figures/*.png and the README's ledger; returns what was written.
+
+    raises LookupError if there are no records of the journey
+    """
+    recipes = [recipe for recipe in journey.JOURNEY if results.records_of(recipe)]
+    if not recipes:
+        raise LookupError("no records yet: python -m mnist_lib run makes them")
+    project = results.results_folder().parent
+    written = [
+        write_figure(project / "figures" / "accuracy-against-parameters.png", overview(recipes)),
+        write_figure(project / "figures" / "journey.png", journey_curves(recipes)),
+    ]
+    if journey.BEST in recipes:
+        written.append(write_figure(project / "figures" / "mistakes.png", mistakes()))
+    readme = project / "README.md"
+    if readme.exists():
+        text = fill(readme.read_text(encoding="utf-8"), "ledger", as_markdown(recipes))
+        write_atomically(readme, fill(text, "result", headline()))
+        written.append(readme)
+    return written
+
+
+def write_figure(path: Path, figure: Figure) -> Path:
+    """Save as PNG without a date or version inside, so that equal records give equal files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def published() -> pd.DataFrame:
+    """The published systems: id, parameters, epochs, last_test_accuracy (fraction), source."""
+    return pd.read_csv(results.PROJECT / "results" / "published.csv")
+
+
+def overview(recipes) -> Figure:
+    """Accuracy against parameters: every step with its error bar beside the published systems."""
+    rows = []
+    for recipe in recipes:
+        runs = results.finals(recipe)
+        rows.append(
+            {
+                "step": recipe.name,
+                "parameters": runs["parameters"].iloc[0],
+                "mean": runs["test_accuracy"].mean(),
+                "spread": runs["test_accuracy"].std(),
+            }
+        )
+    return visualize.accuracy_against_parameters(pd.DataFrame(rows), published())
+
+
+def journey_curves(recipes) -> Figure:
+    """Test error of every step, epoch by epoch."""
+    return visualize.compare_curves({r.name: results.records_of(r) for r in recipes})
+
+
+def mistakes() -> Figure:
+    """The test digits that the best step's first seed gets wrong."""
+    digits = load_mnist()
+    model = results.load_checkpoint(journey.BEST, seed=1)
+    return visualize.show_mistakes(
+        digits.test_images, digits.test_labels, predict(model, digits.test_images)
+    )
+
+
+def headline() -> str:
+    """The result in one sentence, for the README's first screen."""
+    runs = results.finals(journey.BEST)
+    return (
+        f"**{results.mean_and_spread(runs['test_accuracy'])} test accuracy** "
+        f"({len(runs)} seeds, {runs['errors'].min()}–{runs['errors'].max()} errors of 10,000, "
+        f"last epoch) with {runs['parameters'].iloc[0]:,} parameters "
+        f"in {runs['epochs'].iloc[0]} epochs."
+    )
+
+
+def as_markdown(recipes) -> str:
+    """The ledger as a Markdown table."""
+    table = results.ledger(recipes).reset_index()
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
+    return "\n".join(lines)
+
+
+def fill(text: str, region: str, content: str) -> str:
+    """Replace what stands between <!-- region --> and <!-- /region -->.
+
+    raises ValueError if the text has no such region
+    """
+    pattern = re.compile(f"(<!-- {region} -->\n).*?(<!-- /{region} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"there is no region <!-- {region} --> … <!-- /{region} --> to fill")
+    return pattern.sub(lambda match: match[1] + content + "\n" + match[2], text)

@@ -1,0 +1,196 @@
+"""Every figure of the notebooks and of the README; each function returns a matplotlib Figure.
+
+Errors are in percent on a logarithmic axis: between 99.0 and 99.5 % lies half of all errors, and
+on an axis of accuracies it would be a hair's breadth.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from mnist_lib.augment import Augmentation, to_float
+
+PARTS = {"train": "tab:gray", "validation": "tab:blue", "test": "tab:orange"}
+ERROR_TICKS = [0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
+    """A figure and its axes, in inches; closed for pyplot, so that a notebook shows it once."""
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), dpi=90, layout="constrained", **options
+    )
+    plt.close(figure)
+    return figure, axes
+
+
+def show_digits(
+    images: torch.Tensor, captions: Sequence[str] | torch.Tensor, columns: int = 10
+) -> Figure:
+    """Digits in a grid with a caption above each; images (n, 1, 28, 28) of any type."""
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(columns * 0.9, rows * 1.1, rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, caption in zip(axes.flat, images, captions, strict=False):
+        axis.imshow(image.squeeze(0), cmap="gray_r")
+        text = caption if isinstance(caption, str) else str(int(caption))
+        axis.set_title(text, fontsize=8, pad=2)
+    return figure
+
+
+def show_augmented(
+    images: torch.Tensor, augment: Augmentation, seed: int = 1, copies: int = 7
+) -> Figure:
+    """Each row: a digit as it is, then what the augmentation made of it in `copies` draws."""
+    figure, axes = new_figure((copies + 1) * 0.9, len(images) * 0.95, len(images), copies + 1)
+    generator = torch.Generator().manual_seed(seed)
+    draws = [augment(to_float(images), generator) for _ in range(copies)]
+    for column, digits in enumerate([to_float(images), *draws]):
+        for axis, digit in zip(axes[:, column], digits, strict=True):
+            axis.imshow(digit.squeeze(0), cmap="gray_r", vmin=0, vmax=1)
+            axis.axis("off")
+        axes[0, column].set_title("original" if column == 0 else f"draw {column}", fontsize=8)
+    return figure
+
+
+def error_axis(axis, low: float, high: float) -> None:
+    """Errors in percent on a logarithmic axis with readable ticks."""
+    axis.set_yscale("log")
+    axis.set_ylim(low, high)
+    axis.set_yticks(ERROR_TICKS, [f"{tick:g}" for tick in ERROR_TICKS])
+    axis.minorticks_off()
+    axis.set_ylim(low, high)
+    axis.set_ylabel("error in %")
+    axis.grid(alpha=0.3)
+
+
+def show_curves(history: Sequence[dict]) -> Figure:
+    """Training, validation and test error of one run, epoch by epoch."""
+    table = pd.DataFrame(history)
+    figure, axis = new_figure(6.5, 3.4)
+    lowest = 100.0
+    for part, colour in PARTS.items():
+        if f"{part}_accuracy" in table:
+            errors = 100 * (1 - table[f"{part}_accuracy"]).clip(lower=1e-4)
+            lowest = min(lowest, errors.min())
+            axis.plot(table["epoch"], errors, "o-", color=colour, markersize=3, label=part)
+    error_axis(axis, max(lowest * 0.8, 0.01), 60)
+    axis.set_xlabel("epoch")
+    axis.legend()
+    return figure
+
+
+def compare_curves(runs: dict[str, list[dict]], column: str = "test_accuracy") -> Figure:
+    """Error of several recipes: a thin line per seed, a thick one for the mean.
+
+    runs  label -> records
+    """
+    figure, axis = new_figure(7, 4)
+    lowest = 100.0
+    for number, (label, records) in enumerate(runs.items()):
+        colour = f"C{number}"
+        seeds = pd.DataFrame([[epoch[column] for epoch in r["history"]] for r in records]).T
+        errors = 100 * (1 - seeds)
+        lowest = min(lowest, errors.min().min())
+        epochs = np.arange(1, len(errors) + 1)
+        axis.plot(epochs, errors, color=colour, linewidth=0.6, alpha=0.5)
+        axis.plot(epochs, errors.mean(axis=1), color=colour, linewidth=2, label=label)
+    error_axis(axis, lowest * 0.9, 10)
+    axis.set_xlabel("epoch")
+    axis.set_title(f"{column.split('_')[0]} error, mean over seeds", fontsize=10)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def show_learning_rates(rates: dict[str, Sequence[float]], steps_per_epoch: int) -> Figure:
+    """Learning rate after each step of one or several schedules."""
+    figure, axis = new_figure(6.5, 2.8)
+    for label, values in rates.items():
+        axis.plot(np.arange(len(values)) / steps_per_epoch, values, label=label)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("learning rate")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def show_finder(table: pd.DataFrame) -> Figure:
+    """Smoothed loss against the growing learning rate, from `find_learning_rate`."""
+    figure, axis = new_figure(6.5, 3)
+    axis.plot(table["learning_rate"], table["loss"])
+    axis.set_xscale("log")
+    axis.set_xlabel("learning rate")
+    axis.set_ylabel("smoothed training loss")
+    axis.grid(alpha=0.3)
+    return figure
+
+
+def show_mistakes(
+    images: torch.Tensor, labels: torch.Tensor, probabilities: torch.Tensor, columns: int = 10
+) -> Figure:
+    """All misclassified digits as 'truth→guess confidence', the most confident mistake first."""
+    confidence, guesses = probabilities.max(1)
+    wrong = (guesses != labels).nonzero().squeeze(1)
+    wrong = wrong[confidence[wrong].argsort(descending=True)]
+    captions = [f"{labels[i]}→{guesses[i]}  {confidence[i]:.0%}" for i in wrong]
+    return show_digits(images[wrong], captions, columns)
+
+
+def show_confusion(labels: torch.Tensor, guesses: torch.Tensor) -> Figure:
+    """How often each digit (row) was taken for each other (column); right answers left blank."""
+    counts = torch.bincount(labels * 10 + guesses, minlength=100).view(10, 10)
+    counts.fill_diagonal_(0)
+    figure, axis = new_figure(4.6, 4.4)
+    axis.imshow(counts, cmap="Oranges")
+    for truth in range(10):
+        for guess in range(10):
+            if counts[truth, guess]:
+                axis.text(guess, truth, int(counts[truth, guess]), ha="center", va="center")
+    axis.set_xticks(range(10))
+    axis.set_yticks(range(10))
+    axis.set_xlabel("guess")
+    axis.set_ylabel("truth")
+    return figure
+
+
+def accuracy_against_parameters(steps: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """The journey's steps beside the published systems.
+
+    steps      columns step, parameters, mean, spread (test accuracy as fractions)
+    published  columns id, parameters, last_test_accuracy (of one run, as its own log gives it)
+    """
+    figure, axis = new_figure(8, 4.6)
+    shown = published[published["parameters"] < 40_000].dropna(subset="last_test_accuracy")
+    axis.plot(
+        shown["parameters"], 100 - 100 * shown["last_test_accuracy"],
+        "x", color="tab:gray", label="published, last epoch of one run",
+    )  # fmt: skip
+    for row in shown.itertuples():
+        axis.annotate(
+            row.id, (row.parameters, 100 - 100 * row.last_test_accuracy),
+            fontsize=6, color="tab:gray", xytext=(3, 3), textcoords="offset points",
+        )  # fmt: skip
+    axis.errorbar(
+        steps["parameters"], 100 - 100 * steps["mean"], yerr=100 * steps["spread"],
+        fmt="o", color="tab:red", capsize=3, label="this project, mean ± standard deviation",
+    )  # fmt: skip
+    for row in steps.itertuples():
+        axis.annotate(
+            row.step, (row.parameters, 100 - 100 * row.mean),
+            fontsize=7, color="tab:red", xytext=(5, -9), textcoords="offset points",
+        )  # fmt: skip
+    axis.axhline(0.6, color="black", linewidth=0.8, linestyle="--")
+    axis.axvline(8_000, color="black", linewidth=0.8, linestyle="--")
+    axis.set_xscale("log")
+    ticks = [2_000, 3_000, 4_000, 6_000, 8_000, 10_000, 20_000, 30_000]
+    axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    error_axis(axis, 0.35, 2)
+    axis.minorticks_off()
+    axis.set_xlabel("parameters")
+    axis.set_ylabel("test error in %  (0.6 is the target)")
+    axis.legend(loc="upper right", fontsize=8)
+    return figure

@@ -1,0 +1,69 @@
+"""What the tests share: real and made-up digits, a tiny recipe, a results folder of their own."""
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+
+from mnist_lib.data import Digits, load_mnist
+from mnist_lib.recipes import Recipe
+from mnist_lib.schedules import SGD, OneCycle
+
+# the same examples in every run, and no test that fails because the machine is busy
+settings.register_profile("mnist_lib", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("mnist_lib")
+
+torch.set_num_threads(1)  # on sets this small, more threads only wait for each other
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    """A results folder of the test's own, full-length runs and no live progress."""
+    folder = tmp_path / "results"
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(folder))
+    monkeypatch.setenv("MNIST_LIB_LIVE", "0")
+    monkeypatch.delenv("MNIST_LIB_SHORT", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    """Real MNIST, as a user gets it; where it cannot be had, the tests end with its own message."""
+    return load_mnist()
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> Digits:
+    """Made-up digits that are learnt in seconds: a bright square whose place is the class."""
+    return Digits(*squares(640, 1), *squares(192, 2), *squares(256, 3))
+
+
+def squares(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(10, (count,), generator=generator)
+    images = torch.randint(64, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        row, column = 4 + 12 * (label // 5), 1 + 5 * (label % 5)
+        image[0, row : row + 8, column : column + 6] += 150
+    return images, labels
+
+
+@pytest.fixture
+def tiny() -> Recipe:
+    """Two epochs with a network of 1,940 parameters."""
+    return Recipe(
+        name="00-tiny",
+        change="for the tests",
+        network=tiny_network,
+        optimizer=SGD(learning_rate=0.1, momentum=0.9),
+        schedule=OneCycle(peak=0.1),
+        batch_size=32,
+        epochs=2,
+        holdout=192,
+    )
+
+
+def tiny_network() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(1, 5, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 10)
+    )

@@ -1,0 +1,260 @@
+"""The command line on tiny notebooks, in a folder of their own; nothing touches results/.
+
+Importing torch takes most of the time here, so only what needs a process of its own gets one.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+import torch
+
+from mnist_lib import badges, batch, jobs
+from mnist_lib.__main__ import main
+
+KILLS = int(os.environ.get("MNIST_LIB_TEST_KILLS", "2"))  # 20 by hand
+TRAIN = """\
+from mnist_lib import results
+from mnist_lib.data import load_mnist
+from mnist_lib.journey import recipes_of
+from mnist_lib.train import fit
+for recipe in recipes_of("01"):
+    results.save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
+BOOTSTRAP = 'REPOSITORY = ""\nprint("ready")'
+PARAMETERS = 'SEED = 1\nDEVICE = "cpu"'
+
+
+def write_notebook(folder: Path, stem: str, *sources: str, parameters: str = PARAMETERS) -> Path:
+    """A notebook in the project's form: title, bootstrap, parameters, then these cells."""
+    new = nbformat.v4
+    notebook = new.new_notebook(
+        cells=[
+            new.new_markdown_cell("# Step\n<!-- badge --><!-- /badge -->"),
+            new.new_code_cell(BOOTSTRAP, metadata={"tags": ["bootstrap"]}),
+            new.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+            *(new.new_code_cell(source) for source in sources),
+        ],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+    )
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{stem}.ipynb"
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty folder for notebooks, with all results beside it."""
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("MNIST_LIB_SHORT", raising=False)
+    path = tmp_path / "notebooks"
+    path.mkdir()
+    return path
+
+
+def arguments_for(folder: Path, *arguments: str) -> list[str]:
+    return ["run", *arguments, "--short", "--folder", str(folder)]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnist_lib", *arguments_for(folder, *arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> str:
+    """Run to the end, expecting this exit code; returns what was printed."""
+    process = start(folder, *arguments)
+    printed, _ = process.communicate()
+    assert process.returncode == code, printed
+    return printed
+
+
+def records(folder: Path) -> dict[str, int]:
+    """Time of last change, in ns, of each shortened record; every one of them must be readable."""
+    found = {}
+    for path in sorted((folder.parent / "short").glob("results/runs/*/seed-*.json")):
+        assert json.loads(path.read_text())["short"]
+        assert torch.load(path.with_suffix(".pt"), weights_only=True)
+        found[path.stem] = path.stat().st_mtime_ns
+    return found
+
+
+def test_execute_skip_and_force(folder, monkeypatch, capsys):
+    page = write_notebook(folder, "01_plain", TRAIN)
+    source = page.read_bytes()
+    printed = run(folder, "01")
+    assert "[1/1] 01_plain seed 1: finished in" in printed
+    assert "1 finished, 0 skipped, 0 failed" in printed
+    assert list(records(folder)) == ["seed-1"]
+    assert page.read_bytes() == source, "a shortened run changed the page"
+    assert not (folder.parent / "results").exists(), "a shortened run wrote among the full ones"
+    executed = (folder.parent / "short/executed/01_plain-seed-1.ipynb").read_text()
+    assert "epoch  2/2" in executed
+    assert "papermill" not in executed
+    assert str(folder) not in executed
+
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    monkeypatch.setattr(batch, "run", lambda waiting, width: dict.fromkeys(waiting, Exception()))
+    assert main(arguments_for(folder, "01_plain")) == 0
+    assert "0 notebooks to execute, 1 finished before" in capsys.readouterr().out
+    assert main(arguments_for(folder, str(page), "--renew")) == 0
+    assert main(arguments_for(folder, "1", "--force")) == 1
+    assert "1 notebooks to execute, 0 finished before" in capsys.readouterr().out
+
+
+def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    write_notebook(folder, "01_broken", "raise ValueError('on purpose')")
+    write_notebook(folder, "02_silent", "print('fine')", parameters="DEVICE = 'cpu'")
+    write_notebook(folder, "99_looks", "print(6 * 7)", parameters="")
+    assert main(arguments_for(folder, "--jobs", "2", "--seeds", "2")) == 1
+    printed = capsys.readouterr().out
+    assert "1 finished, 0 skipped, 2 failed" in printed
+    assert "ValueError: on purpose" in printed
+    assert "02_silent.ipynb has no parameter SEED" in printed
+    copy = folder.parent / "short/executed/01_broken-seed-2.failed.ipynb"
+    assert str(copy) in printed
+    assert "on purpose" in copy.read_text()
+    assert (folder.parent / "short/executed/99_looks-seed-1.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["07"], "there is no notebook '07'; there are 01_plain"),
+        (["--device", "abacus"], "device 'abacus' is not available"),
+        (["--seeds", "-1"], "'-1' is not a whole number from 0 up"),
+        (["--jobs", "0"], "'0' is not a whole number from 1 up"),
+    ],
+)
+def test_wrong_usage_is_explained(folder, arguments, message, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    write_notebook(folder, "01_plain")
+    try:
+        code = main(arguments_for(folder, *arguments))
+    except SystemExit as exit_:  # what argparse itself refuses
+        code = exit_.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_kill_at_any_moment_and_go_on(folder):
+    """Killed with SIGKILL again and again: no record lost or half written, and it gets done."""
+    write_notebook(folder, "01_plain", TRAIN)
+    executed = folder.parent / "short/executed"
+    seeds = range(1, KILLS + 2)
+    arguments = ["--jobs", "2", "--seeds", *map(str, seeds)]
+    before: dict[str, int] = {}
+    for kill in range(1, KILLS + 1):
+        process = start(folder, *arguments)
+        started = time.time()
+        while process.poll() is None and not has_begun(executed, since=started):
+            time.sleep(0.1)
+        import_seconds = time.time() - started  # a kernel needs about the same again, and trains
+        time.sleep(random.uniform(0, 2 * import_seconds))
+        kernels = psutil.Process(process.pid).children() if process.poll() is None else []
+        process.kill()
+        process.communicate()
+        after = records(folder)
+        moment = f"{time.time() - started:.1f} s, {len(kernels)} kernels"
+        print(f"kill {kill} after {moment}: {len(after)} records")
+        assert before.keys() <= after.keys(), "a record was lost"
+        before = after
+        _, alive = psutil.wait_procs(kernels, timeout=10)
+        assert not alive, "a kernel goes on without its runner"
+    assert "0 failed" in run(folder, *arguments)
+    assert records(folder).keys() == {f"seed-{seed}" for seed in seeds}
+    left = {path.name for path in executed.iterdir()}
+    assert left == {f"01_plain-seed-{seed}.ipynb" for seed in seeds}
+
+
+def has_begun(executed: Path, since: float) -> bool:
+    """Whether a notebook has been under way since that time."""
+    return any(part.stat().st_mtime >= since for part in executed.glob("*.part.ipynb"))
+
+
+def test_a_page_is_replaced_as_if_run_by_hand(folder):
+    """At full length, but with a notebook that trains nothing."""
+    page = write_notebook(folder, "99_looks", "SEED + 1", "print('done')")
+    before = json.loads(page.read_text())
+    job = jobs.Job(page, seed=1, device="cpu")
+    assert batch.run([job], width=1) == {}
+    after = json.loads(page.read_text())
+    counts = [cell["execution_count"] for cell in after["cells"] if cell["cell_type"] == "code"]
+    assert counts == [1, 2, 3, 4]
+    assert after["cells"][3]["outputs"][0]["execution_count"] == 3
+    assert after["metadata"] == before["metadata"]
+    for old, new in zip(before["cells"], after["cells"], strict=True):
+        assert (new["id"], new["source"], new["metadata"]) == (
+            old["id"], old["source"], old["metadata"],
+        )  # fmt: skip
+    assert jobs.unfinished([job]) == []
+    page.write_text(page.read_text().replace("SEED + 1", "SEED + 2"))
+    assert jobs.unfinished([job]) == [job], "an edited notebook still counts as executed"
+
+
+def test_a_page_edited_meanwhile_is_not_overwritten(folder):
+    page = write_notebook(folder, "99_looks", "open('99_looks.ipynb', 'a').write(' ')")
+    job = jobs.Job(page, seed=1)
+    failed = batch.run([job], width=1)
+    assert "was edited while it ran" in str(failed[job])
+    assert '"execution_count": 1' not in page.read_text()
+
+
+def test_phases(folder):
+    notebooks = [write_notebook(folder, stem) for stem in ("01_a", "02_b", "99_c")]
+    found = jobs.phases(jobs.plan(notebooks, seeds=[1, 2]), width=2)
+    assert [([str(job) for job in group], at_once) for group, at_once in found] == [
+        (["01_a seed 2", "02_b seed 2"], 2),
+        (["01_a seed 1", "02_b seed 1"], 1),
+        (["99_c seed 1"], 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "remote, slug",
+    [
+        ("https://github.com/owner/name", "owner/name"),
+        ("https://github.com/owner/name.git", "owner/name"),
+        ("https://user@github.com/owner/na.me/", "owner/na.me"),
+        ("git@github.com:owner/name.git", "owner/name"),
+        ("ssh://git@github.com/owner/name.git", "owner/name"),
+        ("https://notgithub.com/owner/name", ""),
+        ("../elsewhere.git", ""),
+        (None, ""),
+    ],
+)
+def test_badges_follow_the_remote(folder, remote, slug):
+    project = folder.parent
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    if remote:
+        subprocess.run(["git", "remote", "add", "origin", remote], cwd=project, check=True)
+    page = write_notebook(folder, "01_plain", "'π'")
+    readme = project / "README.md"
+    readme.write_text("# Title <!-- badge -->old<!-- /badge -->\n")
+    before = page.read_text()
+    badges.stamp(project)
+    stamped = page.read_text()
+    if slug:
+        assert f'REPOSITORY = \\"https://github.com/{slug}\\"' in stamped
+        assert f"/github/{slug}/blob/main/notebooks/01_plain.ipynb" in stamped
+        assert slug in readme.read_text()
+    else:
+        assert stamped == before, "without a remote nothing but the source may be written"
+        assert readme.read_text() == "# Title <!-- badge --><!-- /badge -->\n"
+    badges.stamp(project)
+    assert page.read_text() == stamped

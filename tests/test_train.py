@@ -1,0 +1,269 @@
+"""Training repeats with its seed, counts exactly, and refuses at once what cannot work."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from mnist_lib import models, train
+from mnist_lib.augment import Batches, RandomAffine
+from mnist_lib.data import Digits
+from mnist_lib.results import save
+from mnist_lib.schedules import SGD, Adam, Constant, StepDecay
+from mnist_lib.train import evaluate, fit, new_network, predict
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Fails the test as soon as anything is trained."""
+
+    def trained(*_, **__):
+        pytest.fail("training began")
+
+    monkeypatch.setattr(train, "train_epoch", trained)
+
+
+@pytest.fixture
+def interrupted_in_second_epoch(monkeypatch):
+    epochs, train_epoch = [], train.train_epoch
+
+    def second_is_interrupted(*arguments):
+        epochs.append(1)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(train, "train_epoch", second_is_interrupted)
+
+
+def dropout_network() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
+
+
+def without_seconds(run) -> list[dict]:
+    return [{name: row[name] for name in row if name != "seconds"} for row in run.history]
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+# ---- the same seed, the same run ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"augment": RandomAffine(degrees=10, translate=0.1)},
+        {"network": dropout_network},
+        {"network": partial(models.normalised, dropout=0.1), "epochs": 1},
+        {"optimizer": Adam(0.003), "schedule": Constant()},
+    ],
+    ids=["plain", "augmented", "dropout", "normalised", "adam"],
+)
+def test_the_same_seed_gives_the_same_run(tiny, synthetic, changes):
+    recipe = tiny.but("00-other", "something", **changes)
+    one = fit(recipe, synthetic, seed=1, device="cpu")
+    torch.rand(7)  # whatever else the notebook draws in between
+    other = fit(recipe, synthetic, seed=1, device="cpu")
+    assert without_seconds(one) == without_seconds(other)
+    assert same_weights(one.model, other.model)
+
+
+def test_another_seed_gives_another_run(tiny, synthetic):
+    one, other = (fit(tiny, synthetic, seed, device="cpu") for seed in (1, 2))
+    assert without_seconds(one) != without_seconds(other)
+    assert not same_weights(new_network(tiny, 1), new_network(tiny, 2))
+
+
+def test_augmentation_moves_neither_the_initial_weights_nor_the_order(tiny, synthetic):
+    augmented = tiny.but("00-other", "augmentation", augment=RandomAffine(degrees=10))
+    assert same_weights(new_network(tiny, 1), new_network(augmented, 1))
+    plain, moved = (train.training_batches(r, synthetic, 1, "cpu") for r in (tiny, augmented))
+    for _ in range(2):  # epochs
+        for (x, y), (x_moved, y_moved) in zip(plain, moved, strict=True):
+            assert torch.equal(y, y_moved) and not torch.equal(x, x_moved)
+
+
+def test_training_leaves_the_global_random_numbers_alone(tiny, synthetic):
+    state = torch.get_rng_state()
+    augment = RandomAffine(degrees=10)
+    fit(tiny.but("00-other", "all", network=dropout_network, augment=augment), synthetic)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# ---- what is measured ---------------------------------------------------------------------------
+
+
+def test_hand_made_logits_give_the_known_loss_and_accuracy():
+    logits = torch.tensor([[3.0, 0, 0], [0, 3.0, 0], [0, 0, 3.0]])
+    batches = [(logits[:2], torch.tensor([0, 2])), (logits[2:], torch.tensor([2]))]
+    loss, accuracy = evaluate(nn.Identity(), batches)
+    sure = torch.log(1 + 2 * torch.exp(torch.tensor(-3.0))).item()
+    assert loss == pytest.approx((sure + (sure + 3) + sure) / 3)
+    assert accuracy == pytest.approx(2 / 3)
+
+
+def test_the_size_of_a_batch_decides_nothing(tiny, digits):
+    images, labels = digits.test_images[:1000], digits.test_labels[:1000]
+    # in eval mode neither normalisation nor dropout may look at the rest of the batch
+    model = new_network(tiny.but("00", "more", network=lambda: models.normalised(dropout=0.5)), 1)
+    small, large = (evaluate(model, Batches(images, labels, size)) for size in (7, 1000))
+    assert small[0] == pytest.approx(large[0], abs=1e-6)
+    assert small[1] == large[1]
+
+
+def test_an_untrained_network_guesses(tiny, digits):
+    batches = Batches(digits.test_images, digits.test_labels, 1000)
+    recipe = tiny.but("00-plain", "a larger network", network=models.plain)
+    for seed in (1, 2):
+        loss, accuracy = evaluate(new_network(recipe, seed), batches)
+        assert loss == pytest.approx(2.303, abs=0.03)
+        assert accuracy == pytest.approx(0.1, abs=0.08)
+
+
+def test_evaluation_changes_nothing(synthetic):
+    model = models.normalised().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    evaluate(model, Batches(synthetic.test_images, synthetic.test_labels, 100))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_what_can_be_learnt_is_learnt(tiny, synthetic):
+    run = fit(tiny, synthetic, device="cpu")
+    assert run.history[-1]["test_accuracy"] > 0.9
+    assert run.history[-1]["validation_accuracy"] > 0.9
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    assert not run.short and not run.interrupted
+
+
+def test_real_digits_are_learnt_too(tiny, digits):
+    few = Digits(*(values[:2000] for values in vars(digits).values()))
+    run = fit(tiny, few, device="cpu")
+    assert run.history[-1]["test_accuracy"] > 0.6
+
+
+def test_each_epoch_is_recorded_and_printed(tiny, synthetic, capsys):
+    run = fit(tiny, synthetic, device="cpu")
+    assert [set(row) for row in run.history] == [
+        {
+            "epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss",
+            "validation_accuracy", "test_loss", "test_accuracy", "seconds",
+        }
+    ] * 2  # fmt: skip
+    assert run.table().index.tolist() == [1, 2]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
+    assert f"test {run.history[1]['test_accuracy']:7.2%}" in lines[1]
+    batches = Batches(synthetic.test_images, synthetic.test_labels, 100)
+    loss, accuracy = evaluate(run.model, batches)
+    assert accuracy == run.history[-1]["test_accuracy"]
+    assert loss == pytest.approx(run.history[-1]["test_loss"], abs=1e-5)
+
+
+def test_the_recorded_learning_rate_is_one_the_epoch_was_trained_with(tiny, synthetic):
+    recipe = tiny.but("00-other", "steps", optimizer=SGD(0.1), schedule=StepDecay(every=1))
+    assert [row["learning_rate"] for row in fit(recipe, synthetic).history] == [0.1, 0.1 * 0.1]
+
+
+def test_without_a_holdout_there_are_no_validation_numbers(tiny, synthetic, capsys):
+    nothing = {
+        "validation_images": synthetic.validation_images[:0],
+        "validation_labels": synthetic.validation_labels[:0],
+    }
+    run = fit(tiny, replace(synthetic, **nothing), device="cpu")
+    assert not [name for row in run.history for name in row if name.startswith("validation")]
+    assert "validation" not in capsys.readouterr().out
+
+
+def test_predictions_are_probabilities_in_the_order_of_the_images(tiny, synthetic):
+    run = fit(tiny, synthetic, device="cpu")
+    probabilities = predict(run.model, synthetic.test_images)
+    assert probabilities.shape == (len(synthetic.test_labels), 10)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(len(probabilities)))
+    correct = (probabilities.argmax(1) == synthetic.test_labels).float().mean().item()
+    assert correct == pytest.approx(run.history[-1]["test_accuracy"])
+
+
+# ---- short, interrupted, diverging --------------------------------------------------------------
+
+
+def test_a_short_run_says_so(tiny, synthetic, monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    monkeypatch.setattr(train, "SHORT_IMAGES", 64)
+    run = fit(replace(tiny, epochs=15), synthetic, device="cpu")
+    assert run.short and len(run.history) == 2
+    monkeypatch.setenv("MNIST_LIB_SHORT", "0")
+    assert not fit(replace(tiny, epochs=1), synthetic, device="cpu").short
+
+
+@pytest.mark.usefixtures("interrupted_in_second_epoch")
+def test_an_interruption_keeps_the_finished_epochs_and_says_so(tiny, synthetic, capsys, results):
+    run = fit(tiny, synthetic, device="cpu")
+    assert run.interrupted and [row["epoch"] for row in run.history] == [1]
+    assert run.table().index.tolist() == [1] and run.seconds > 0
+    assert "interrupted: 1 of 2 epochs" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="interrupted"):
+        save(run)
+    assert not results.exists()
+
+
+def test_an_interruption_in_the_first_epoch_leaves_an_empty_table(tiny, synthetic, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train_epoch", interrupt)
+    run = fit(tiny, synthetic, device="cpu")
+    assert run.interrupted and run.table().empty
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tiny, synthetic):
+    recipe = tiny.but("00-wild", "far too fast", optimizer=SGD(1e12), schedule=Constant())
+    with pytest.raises(FloatingPointError, match="'00-wild' became .* in epoch 1.*learning rate"):
+        fit(recipe, synthetic, device="cpu")
+
+
+# ---- refused before anything is trained ---------------------------------------------------------
+
+
+def nine_classes() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 9))
+
+
+def a_map() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 10, 3))
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "'00-wrong' asks for 0 epochs"),
+        ({"epochs": -3}, "'00-wrong' asks for -3 epochs"),
+        ({"batch_size": 641}, "batch size 641 .* 640 images"),
+        ({"batch_size": 0}, "batch size 0"),
+        ({"network": nine_classes}, r"'00-wrong' turns 2 images into \(2, 9\)"),
+        ({"network": a_map}, r"into \(2, 10, 26, 26\).*must give logits of shape \(2, 10\)"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_first(tiny, synthetic, changes, message):
+    with pytest.raises(ValueError, match=message):
+        fit(tiny.but("00-wrong", "a slip", **changes), synthetic, device="cpu")
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("device", ["gpu", "tpu:0", "", "cuda:99", "cpu:banana"])
+def test_an_unknown_device_is_refused_first(tiny, synthetic, device):
+    with pytest.raises(ValueError, match=f"device '{device}'"):
+        fit(tiny, synthetic, device=device)
+
+
+def test_auto_takes_a_device_that_works():
+    device = train.choose_device("auto")
+    assert torch.ones(2, device=device).sum().item() == 2
+    assert train.choose_device("cpu") == "cpu"
