@@ -59,13 +59,15 @@ def at_least(lowest: int):
 
 def run_notebooks(options: argparse.Namespace) -> int:
     """Execute what is not finished yet, then rebuild what follows from the records."""
-    from mnist_lib import batch, jobs, train
+    from mnist_lib import batch, jobs
+    from mnist_lib.device import choose_device
+    from mnist_lib.train import is_short
 
     if options.short:
         os.environ["MNIST_LIB_SHORT"] = "1"
     try:
         if options.device is not None:
-            train.choose_device(options.device)
+            choose_device(options.device)
         notebooks = jobs.find_notebooks(options.notebooks, options.folder)
     except ValueError as error:
         print(f"python -m mnist_lib run: {error}", file=sys.stderr)
@@ -79,7 +81,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
         return 1
     failed = batch.run(waiting, options.jobs)
     summarise(len(waiting) - len(failed), skipped, failed)
-    if not train.is_short():
+    if not is_short():
         report(options)
     return 1 if failed else 0
 

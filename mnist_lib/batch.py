@@ -63,9 +63,10 @@ def run_group(jobs: list[Job], at_once: int, bar: tqdm, report: Callable) -> Non
                 bar.set_postfix_str(", ".join(running))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(pending, timeout=0.2).not_done:
+            while not all(future.done() for future in pending):
                 for kernel in psutil.Process().children():
                     kernel.kill()
+                time.sleep(0.2)  # its thread notices, or has only just started another
             raise
 
 

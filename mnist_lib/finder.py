@@ -6,8 +6,9 @@ import pandas as pd
 import torch.nn.functional as F
 
 from mnist_lib.data import Digits
+from mnist_lib.device import choose_device, memory_format
 from mnist_lib.recipes import Recipe
-from mnist_lib.train import choose_device, memory_format, new_network, training_batches
+from mnist_lib.train import new_network, training_batches
 
 
 def find_learning_rate(

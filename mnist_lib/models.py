@@ -35,14 +35,14 @@ def conv_norm_relu(
     )
 
 
-def separable(n_in: int, n_out: int, pool: int = 1) -> nn.Sequential:
+def separable(n_in: int, n_out: int, pool: int = 1, padding: int = 0) -> nn.Sequential:
     """Depthwise 3x3, then pointwise 1x1 convolution, normalised once (Howard et al. 2017).
 
     Nine weights per channel look at the neighbourhood, n_in * n_out weights mix the channels:
     9 * n_in + n_in * n_out in place of 9 * n_in * n_out.
     """
     return nn.Sequential(
-        nn.Conv2d(n_in, n_in, 3, groups=n_in, bias=False),
+        nn.Conv2d(n_in, n_in, 3, padding=padding, groups=n_in, bias=False),
         nn.Conv2d(n_in, n_out, 1, bias=False),
         *pooling(pool),
         nn.BatchNorm2d(n_out),
@@ -77,7 +77,7 @@ def plain() -> nn.Sequential:
 
 
 def skeleton() -> nn.Sequential:
-    """Fully convolutional: a wide look, a transition that squeezes, three 3x3 layers, an average."""
+    """Fully convolutional: a wide look, a transition that squeezes, three layers, an average."""
     return nn.Sequential(                           # output     field  parameters
         conv_relu(1, 16, kernel=5, pool=2),         # 16x12x12     6        416
         conv_relu(16, 12, kernel=1),                # 12x12x12     6        204
@@ -100,37 +100,14 @@ def normalised(dropout: float = 0.0) -> nn.Sequential:
     )
 
 
-def lean() -> nn.Sequential:
-    """Depthwise separable convolutions after the first layer, and more of them."""
+def lean(width: int = 24) -> nn.Sequential:
+    """Depthwise separable convolutions after the first layer, and one stage more of them."""
     return nn.Sequential(                           # output     field  parameters
         conv_norm_relu(1, 8),                       #  8x26x26     3         88
         separable(8, 16, pool=2),                   # 16x12x12     6        232
-        separable(16, 32),                          # 32x10x10    10        720
-        separable(32, 32),                          # 32x8x8      14      1,376
-        separable(32, 32),                          # 32x6x6      18      1,376
-        average_and_classify(32),                   # 10          28        330
-    )
-
-
-def small() -> nn.Sequential:
-    """The lean network with 24 channels in place of 32."""
-    return nn.Sequential(                           # output     field  parameters
-        conv_norm_relu(1, 8),                       #  8x26x26     3         88
-        separable(8, 16, pool=2),                   # 16x12x12     6        232
-        separable(16, 24),                          # 24x10x10    10        576
-        separable(24, 24),                          # 24x8x8      14        840
-        separable(24, 24),                          # 24x6x6      18        840
-        average_and_classify(24),                   # 10          28        250
-    )
-
-
-def smaller() -> nn.Sequential:
-    """The small network with 16 channels in its third stage."""
-    return nn.Sequential(                           # output     field  parameters
-        conv_norm_relu(1, 8),                       #  8x26x26     3         88
-        separable(8, 16, pool=2),                   # 16x12x12     6        232
-        separable(16, 16),                          # 16x10x10    10        432
-        separable(16, 24),                          # 24x8x8      14        576
-        separable(24, 24),                          # 24x6x6      18        840
-        average_and_classify(24),                   # 10          28        250
+        separable(16, width, padding=1),            # 24x12x12    10        576
+        separable(width, width),                    # 24x10x10    14        840
+        separable(width, width),                    # 24x8x8      18        840
+        separable(width, width),                    # 24x6x6      22        840
+        average_and_classify(width),                # 10          32        250
     )

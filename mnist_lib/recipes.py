@@ -51,11 +51,15 @@ class Recipe:
         }
 
     def fingerprint(self) -> str:
-        """Short hash of the settings: two recipes with one fingerprint give the same run."""
-        return hashlib.sha256(json.dumps(self.settings()).encode()).hexdigest()[:12]
+        """Short hash of settings and layers: recipes with one fingerprint give the same run.
+
+        The layers count too, because a network can be edited without changing its name.
+        """
+        text = json.dumps([self.settings(), *map(layer_facts, self.network().modules())])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def changes(self) -> str:
-        """The difference to the parent as a generated diff: settings first, then the network's source."""
+        """The difference to the parent as a diff: settings first, then the network's source."""
         if self.parent is None:
             return "\n".join(f"+ {name} = {value}" for name, value in self.settings().items())
         before, after = self.parent.settings(), self.settings()
@@ -70,11 +74,18 @@ class Recipe:
         return "\n".join(lines)
 
 
+def layer_facts(layer: nn.Module) -> list[str]:
+    """Kind, shapes and window of a layer; not its `repr`, which changes with PyTorch's version."""
+    shapes = [str(tuple(parameter.shape)) for parameter in layer.parameters(recurse=False)]
+    window = [str(getattr(layer, name, "")) for name in ("kernel_size", "stride", "padding", "p")]
+    return [type(layer).__name__, *shapes, *window]
+
+
 def as_text(value) -> str:
     """A setting as text that is the same in every process: no addresses, defaults written out."""
     if isinstance(value, functools.partial):
-        arguments = ", ".join(f"{name}={as_text(item)}" for name, item in value.keywords.items())
-        return f"{value.func.__name__}({arguments})"
+        named = [f"{name}={as_text(item)}" for name, item in value.keywords.items()]
+        return f"{value.func.__name__}({', '.join([*map(as_text, value.args), *named])})"
     if inspect.isfunction(value):
         return value.__name__
     if hasattr(value, "to_dict") and hasattr(value, "transforms"):  # an albumentations.Compose

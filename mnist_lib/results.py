@@ -5,14 +5,13 @@ import os
 import platform
 import subprocess
 import warnings
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-import torchvision
-from scipy import stats
 from torch import nn
 
 from mnist_lib.files import write_atomically
@@ -80,7 +79,7 @@ def as_record(run: Run) -> dict:
             "system": platform.system(),
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
+            "torchvision": version("torchvision"),
             "commit": commit(),
         },
     }
@@ -169,6 +168,8 @@ def effect(recipe: Recipe, parent: Recipe, column: str = "validation_accuracy") 
     Pairs share the seed, hence the order of the images, and all share the validation images.
     returns {mean, low, high, seeds} as fractions, or None with fewer than two common seeds
     """
+    from scipy import stats  # takes a second to import, and few commands need it
+
     difference = (finals(recipe)[column] - finals(parent)[column]).dropna()
     if len(difference) < 2:
         return None

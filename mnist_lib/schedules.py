@@ -94,3 +94,17 @@ class OneCycle:
             div_factor=self.start_divisor,
             final_div_factor=self.end_divisor,
         )
+
+
+def learning_rates(
+    optimizer: SGD | Adam, schedule: Constant | StepDecay | OneCycle, steps: int, epochs: int
+) -> list[float]:
+    """The learning rate of every step of a run, without running it."""
+    built = optimizer.build(nn.Linear(1, 1))
+    scheduler = schedule.build(built, steps, epochs)
+    rates = []
+    for _ in range(steps * epochs):
+        rates.append(scheduler.get_last_lr()[0])
+        built.step()
+        scheduler.step()
+    return rates

@@ -4,7 +4,6 @@ import math
 import os
 import time
 from collections.abc import Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +14,7 @@ from torch import nn
 
 from mnist_lib.augment import Batches
 from mnist_lib.data import Digits
+from mnist_lib.device import choose_device, generator, memory_format, own_randomness
 from mnist_lib.progress import Progress
 from mnist_lib.recipes import Recipe
 from mnist_lib.summary import INPUT_SIZE
@@ -171,55 +171,10 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([model(x).softmax(1).cpu() for x, _ in batches])
 
 
-def choose_device(name: str = "auto") -> str:
-    """The device to use; raises ValueError if this machine does not have it."""
-    available = ["cpu"]
-    if torch.backends.mps.is_available():
-        available.insert(0, "mps")
-    if torch.cuda.is_available():
-        available.insert(0, "cuda")
-    if name == "auto":
-        return available[0]
-    try:
-        if name.split(":")[0] in available:
-            torch.zeros(1, device=name)
-            return name
-    except RuntimeError:
-        pass  # the kind is there, but not this number
-    raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
-
-
-def memory_format(device: str) -> torch.memory_format:
-    """How a network's convolutions lay out their images.
-
-    Channels last makes a training step of these narrow networks up to twice as fast on a CPU.
-    """
-    return torch.channels_last if device == "cpu" else torch.contiguous_format
-
-
 def new_network(recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network with PyTorch's default initialisation, drawn from this seed alone."""
     with own_randomness(seed):
         return recipe.network()
-
-
-@contextmanager
-def own_randomness(seed: int, device: str = "cpu"):
-    """PyTorch's global generators, seeded inside and put back as they were outside.
-
-    Initialisation and dropout draw from them; nothing else here does.
-    """
-    kind = device.split(":")[0]
-    devices = [] if kind == "cpu" else range(getattr(torch, kind).device_count())
-    with torch.random.fork_rng(devices, device_type="cuda" if kind == "cpu" else kind):
-        torch.manual_seed(seed)
-        yield
-
-
-def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
-    """A generator of its own for each purpose, so that changing one thing moves no other draw."""
-    offset = {"order": 1_000_003, "augmentation": 2_000_003}[purpose]
-    return torch.Generator(device).manual_seed(seed + offset)
 
 
 def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> Batches:

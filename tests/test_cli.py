@@ -6,8 +6,10 @@ Importing torch takes most of the time here, so only what needs a process of its
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -185,6 +187,25 @@ def test_kill_at_any_moment_and_go_on(folder):
 def has_begun(executed: Path, since: float) -> bool:
     """Whether a notebook has been under way since that time."""
     return any(part.stat().st_mtime >= since for part in executed.glob("*.part.ipynb"))
+
+
+def test_interrupt_ends_the_kernels(folder, monkeypatch, capsys):
+    """Ctrl-C, sent from a thread as soon as two of three notebooks are under way."""
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    for stem in ("97_a", "98_b", "99_c"):
+        write_notebook(folder, stem, "import time\ntime.sleep(600)")
+    kernels = []
+
+    def press() -> None:
+        while len(kernels) < 2:
+            time.sleep(0.1)
+            kernels[:] = psutil.Process().children()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    assert main(arguments_for(folder, "--jobs", "2")) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not any(kernel.is_running() for kernel in kernels)
 
 
 def test_a_page_is_replaced_as_if_run_by_hand(folder):

@@ -1,0 +1,50 @@
+"""What a run needs from its machine: a device, a memory layout, and random numbers of its own."""
+
+from contextlib import contextmanager
+
+import torch
+
+
+def choose_device(name: str = "auto") -> str:
+    """The device to use; raises ValueError if this machine does not have it."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if name == "auto":
+        return available[0]
+    try:
+        if name.split(":")[0] in available:
+            torch.zeros(1, device=name)
+            return name
+    except RuntimeError:
+        pass  # the kind is there, but not this number
+    raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
+
+
+def memory_format(device: str) -> torch.memory_format:
+    """How a network's convolutions lay out their images.
+
+    Channels last makes a training step of these narrow networks up to twice as fast on a CPU.
+    """
+    return torch.channels_last if device == "cpu" else torch.contiguous_format
+
+
+@contextmanager
+def own_randomness(seed: int, device: str = "cpu"):
+    """PyTorch's global generators, seeded inside and put back as they were outside.
+
+    Initialisation and dropout draw from them; nothing else here does.
+    """
+    kind = device.split(":")[0]
+    devices = [] if kind == "cpu" else range(getattr(torch, kind).device_count())
+    with torch.random.fork_rng(devices, device_type="cuda" if kind == "cpu" else kind):
+        torch.manual_seed(seed)
+        yield
+
+
+def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
+    """A generator of its own for each purpose, so that changing one thing moves no other draw."""
+    offset = {"order": 1_000_003, "augmentation": 2_000_003}[purpose]
+    return torch.Generator(device).manual_seed(seed + offset)

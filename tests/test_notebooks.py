@@ -1,0 +1,369 @@
+"""The committed notebooks are executed pages, and they show what the committed records say.
+
+Nothing is executed here; nbval does that. These tests see to it that nbval has something to compare.
+"""
+
+import ast
+import copy
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mnist_lib import journey
+from mnist_lib import results as records
+from mnist_lib.augment import Batches
+from mnist_lib.train import epoch_line, evaluate
+
+RESULTS = records.PROJECT / "results"
+NOTEBOOKS = sorted((records.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+HEADINGS = [
+    "Target", "Change", "Data", "Network", "Training", "Result", "Analysis", "Ledger", "Next",
+]  # fmt: skip
+LONGEST_CELL = 25
+VARIANTS = ("06-step-decay", "08-smaller")  # beside the path of the journey: three seeds will do
+
+# what a notebook that trains computes anew and compares with its page
+DETERMINISTIC = (
+    "RECIPE.changes()", "digits.sizes()", "layer_table(", "receptive_field(",
+    "load_checkpoint(", "TARGET.verdict(records_of(RECIPE))", "Checks(", "ledger(JOURNEY",
+)  # fmt: skip
+FREE = re.compile(r"\bfit\(|\bfind_learning_rate\(|TARGET\.verdict\(\[as_record\(")
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|work|tmp|Users)/|\b[A-Z]:\\(?=\w)")
+EPOCH = re.compile(r"^epoch +\d+/\d+ ", re.MULTILINE)
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+training_notebooks = pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if journey.recipes_of(p.stem)], ids=lambda path: path.stem
+)
+every_recipe = pytest.mark.parametrize("recipe", journey.JOURNEY, ids=lambda recipe: recipe.name)
+
+
+@pytest.fixture(autouse=True)
+def committed(results, monkeypatch):
+    """The project's own records in place of the empty folder of a test; nothing is written."""
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(RESULTS))
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def code_cells(notebook: dict) -> list[dict]:
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def tagged(notebook: dict, tag: str) -> list[dict]:
+    return [cell for cell in notebook["cells"] if tag in tags(cell)]
+
+
+def texts(cell: dict) -> list[str]:
+    """What a cell printed or returned, as text; pictures are left out."""
+    found = []
+    for output in cell["outputs"]:
+        plain = output.get("text") or output.get("data", {}).get("text/plain", [])
+        found.append("".join(plain))
+    return found
+
+
+def page_text(notebook: dict) -> str:
+    return "\n".join(text for cell in code_cells(notebook) for text in texts(cell))
+
+
+def compared(notebook: dict) -> list[dict]:
+    """The cells whose output nbval compares.
+
+    It passes over cells with its tags or comments, and, silently, over those never executed. A
+    picture alone is not compared either: all that stands beside it is its size.
+    """
+    return [
+        cell
+        for cell in code_cells(notebook)
+        if cell["execution_count"] is not None
+        and any(text.strip() and not text.startswith("<Figure") for text in texts(cell))
+        and not any(tag.lower().startswith("nbval") for tag in tags(cell))
+        and "NBVAL_" not in source(cell)
+    ]
+
+
+def missing(notebook: dict) -> list[str]:
+    """The deterministic parts that no compared cell holds."""
+    sources = [source(cell) for cell in compared(notebook)]
+    return [part for part in DETERMINISTIC if not any(part in text for text in sources)]
+
+
+def recipe_named(name: str, notebook: dict):
+    """The recipe that a notebook calls by this name; RECIPE is the one it imports so."""
+    if name == "RECIPE":
+        code = "\n".join(map(source, code_cells(notebook)))
+        (name,) = re.findall(
+            r"^from mnist_lib\.journey import (\w+) as RECIPE$", code, re.MULTILINE
+        )
+    return getattr(journey, name)
+
+
+def record_of(recipe, seed: int) -> dict:
+    (record,) = [r for r in records.records_of(recipe) if r["seed"] == seed]
+    return record
+
+
+def errors_of(record: dict) -> int:
+    return round((1 - record["history"][-1]["test_accuracy"]) * records.TEST_SIZE)
+
+
+def strings(value) -> list[str]:
+    """Every text of a notebook with its lines joined, except pictures, whose letters are random."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        kept = [item for key, item in value.items() if not key.startswith("image/")]
+        return [*value, *(text for item in kept for text in strings(item))]
+    if isinstance(value, list):
+        if all(isinstance(item, str) for item in value):
+            return ["".join(value)]
+        return [text for item in value for text in strings(item)]
+    return []
+
+
+# ---- form ---------------------------------------------------------------------------------------
+
+
+def test_the_nine_notebooks_are_there():
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(1, 10)]
+
+
+@every_notebook
+def test_it_was_executed_from_top_to_bottom_without_an_error(path):
+    cells = code_cells(read(path))
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error", source(cell)
+            assert output.get("name") != "stderr", "".join(output["text"])
+            assert output.get("execution_count", cell["execution_count"]) == cell["execution_count"]
+
+
+@every_notebook
+def test_nothing_of_the_machine_is_left(path):
+    notebook = read(path)
+    assert not {"widgets", "papermill", "mnist_lib"} & notebook["metadata"].keys()
+    for cell in notebook["cells"]:
+        assert not {"papermill", "execution"} & cell["metadata"].keys()
+        assert "injected-parameters" not in tags(cell)
+        mimes = {mime for output in cell.get("outputs", []) for mime in output.get("data", {})}
+        assert not any("widget" in mime for mime in mimes)
+    paths = [text for text in strings(notebook) if MACHINE_PATH.search(text)]
+    assert not paths, paths[0]
+    assert path.stat().st_size < 400_000
+
+
+def test_a_machine_path_would_be_found():
+    for text in ("see /home/me/x", '"/tmp/a.png"', "file:///Users/me/", r"in C:\data", "/root/x"):
+        assert MACHINE_PATH.search(text), text
+    for text in ("https://a.org/home/me/", "../tmp/x", "a/work/b", "tried:\\n", "~/tmp/x"):
+        assert not MACHINE_PATH.search(text), text
+
+
+@every_notebook
+def test_it_has_all_headings_in_order(path):
+    pages = [source(cell) for cell in read(path)["cells"] if cell["cell_type"] == "markdown"]
+    assert re.findall(r"^## (.+)$", "\n".join(pages), re.MULTILINE) == HEADINGS
+    assert re.findall(r"^# (\d\d) · .+$", "\n".join(pages), re.MULTILINE) == [path.stem[:2]]
+
+
+@every_notebook
+def test_its_first_cells_are_bootstrap_and_parameters(path):
+    notebook = read(path)
+    bootstrap, parameters, *_ = code_cells(notebook)
+    assert tagged(notebook, "bootstrap") == [bootstrap]
+    assert tagged(notebook, "parameters") == [parameters]
+    assert source(bootstrap) == source(tagged(read(NOTEBOOKS[0]), "bootstrap")[0])
+    lines = source(parameters).splitlines()
+    statements = ast.parse(source(parameters)).body
+    assert [statement.lineno for statement in statements] == list(range(1, len(lines) + 1))
+    names = [statement.targets[0].id for statement in statements]
+    assert names[:2] == ["SEED", "DEVICE"] and all(name.isupper() for name in names)
+    assert all(isinstance(statement.value, ast.Constant) for statement in statements)
+
+
+@every_notebook
+def test_no_cell_is_too_long(path):
+    for cell in code_cells(read(path)):
+        assert len(source(cell).splitlines()) <= LONGEST_CELL, source(cell)
+
+
+# ---- what nbval compares ------------------------------------------------------------------------
+
+
+@every_notebook
+def test_only_what_is_trained_anew_may_differ(path):
+    for cell in code_cells(read(path)):
+        free = bool(FREE.search(source(cell)))
+        assert [tag for tag in tags(cell) if "nbval" in tag.lower()] == (
+            ["nbval-ignore-output"] if free else []
+        ), source(cell)
+        assert "NBVAL_" not in source(cell)
+
+
+@training_notebooks
+def test_all_that_is_deterministic_is_compared(path):
+    assert missing(read(path)) == []
+
+
+@every_notebook
+def test_something_is_compared_and_stripped_outputs_are_noticed(path):
+    notebook = read(path)
+    assert len(compared(notebook)) >= 3
+    stripped, never_run = copy.deepcopy(notebook), copy.deepcopy(notebook)
+    for cell in code_cells(stripped):
+        cell["outputs"] = []
+    for cell in code_cells(never_run):
+        cell["execution_count"] = None
+    for copied in (stripped, never_run):
+        assert compared(copied) == [] and missing(copied) == list(DETERMINISTIC)
+
+
+def test_the_guard_sees_what_nbval_passes_over():
+    def cell(text="99.52%", count=1, code="evaluate()", **metadata):
+        stream = {"output_type": "stream", "name": "stdout", "text": [text]}
+        return {
+            "cell_type": "code", "execution_count": count, "metadata": metadata,
+            "outputs": [stream], "source": [code],
+        }  # fmt: skip
+
+    good = cell()
+    passed_over = [
+        cell(text=" \n"),
+        cell(text="<Figure size 585x306 with 1 Axes>"),
+        cell(count=None),
+        cell(tags=["nbval-ignore-output"]),
+        cell(tags=["nbval-skip"]),
+        cell(code="# NBVAL_IGNORE_OUTPUT\nevaluate()"),
+    ]
+    assert compared({"cells": [good, *passed_over]}) == [good]
+
+
+# ---- what the pages say -------------------------------------------------------------------------
+
+
+@every_notebook
+def test_no_claim_is_crossed(path):
+    text = page_text(read(path))
+    assert "✗" not in text and "✓" in text
+
+
+@training_notebooks
+def test_a_training_shows_one_line_per_epoch_those_of_its_record(path):
+    notebook = read(path)
+    trained = []
+    for cell in code_cells(notebook):
+        for name in re.findall(r"\bfit\((\w+),", source(cell)):
+            recipe = recipe_named(name, notebook)
+            history = record_of(recipe, seed=1)["history"]
+            *lines, last = "".join(texts(cell)).splitlines()
+            assert lines == [epoch_line(row, recipe.epochs) for row in history]
+            assert last.startswith(f"'{recipe.name}', seed 1, {recipe.epochs} epochs on ")
+            assert f"test {history[-1]['test_accuracy']:7.2%} " in lines[-1]
+            trained.append(recipe)
+    assert {recipe.name for recipe in trained} == {r.name for r in journey.recipes_of(path.stem)}
+    assert len(EPOCH.findall(page_text(notebook))) == sum(recipe.epochs for recipe in trained)
+
+
+@training_notebooks
+def test_the_result_is_that_of_the_record(path):
+    notebook = read(path)
+    record = record_of(recipe_named("RECIPE", notebook), seed=1)
+    accuracy = record["history"][-1]["test_accuracy"]
+    line = f"checkpoint of seed 1: {accuracy:.2%}, {errors_of(record)} errors of 10,000"
+    shown = re.findall(r"^checkpoint of seed .*$", page_text(notebook), re.MULTILINE)
+    assert shown == [line]
+
+
+def test_the_last_notebook_shows_the_errors_of_every_seed():
+    notebook = read(NOTEBOOKS[-1])
+    assert recipe_named("RECIPE", notebook) is journey.BEST
+    expected = [
+        f"seed {record['seed']}: {errors_of(record)} errors of 10,000"
+        for record in records.records_of(journey.BEST)
+    ]
+    shown = re.findall(r"^seed \d+: .*$", page_text(notebook), re.MULTILINE)
+    assert shown == expected and len(shown) >= 5
+
+
+@every_notebook
+def test_the_ledger_is_that_of_the_records(path):
+    (cell,) = [c for c in code_cells(read(path)) if source(c).startswith("ledger(JOURNEY")]
+    (end,) = re.fullmatch(r"ledger\(JOURNEY(?:\[:(\d+)\])?\)", source(cell)).groups()
+    steps = journey.JOURNEY[: int(end) if end else None]
+    # up to the last recipe of this notebook: no step is left out and none told in advance
+    assert steps[-1] == (journey.recipes_of(path.stem) or journey.JOURNEY)[-1]
+    table = records.ledger(steps)
+    (output,) = cell["outputs"]
+    page = "".join(output["data"]["text/html"])
+    assert table_cells(page) == table_cells(table._repr_html_())
+    assert list(table.index) == [recipe.name for recipe in steps]
+    assert table["test accuracy"].iloc[-1] in table_cells(page)
+
+
+def table_cells(page: str) -> list[str]:
+    """The texts of an HTML table's cells."""
+    return [html.unescape(text) for text in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", page)]
+
+
+# ---- the committed records ----------------------------------------------------------------------
+
+
+@every_recipe
+def test_every_step_has_its_records(recipe):
+    found = records.records_of(recipe)
+    seeds = {record["seed"] for record in found}
+    assert seeds >= (set(range(1, 4)) if recipe.name in VARIANTS else set(range(1, 6)))
+    for record in found:
+        assert record["short"] is False and record["change"] == recipe.change
+        assert record["fingerprint"] == recipe.fingerprint()
+        assert record["settings"] == recipe.settings()
+        assert record["parent"] == (recipe.parent.name if recipe.parent else None)
+        assert [row["epoch"] for row in record["history"]] == list(range(1, 16))
+        assert all(0 < row["validation_accuracy"] <= 1 for row in record["history"])
+
+
+def test_no_record_is_left_over():
+    """Records of older settings, or of recipes that are no more, would only confuse."""
+    known = {(recipe.name, recipe.fingerprint()) for recipe in journey.JOURNEY}
+    found = {(record["recipe"], record["fingerprint"]) for record in records.load_records()}
+    assert found <= known
+    assert {path.suffix for path in RESULTS.glob("runs/*/*")} <= {".json", ".pt"}
+
+
+@every_recipe
+def test_every_checkpoint_can_be_loaded_and_is_small(recipe):
+    for record in records.records_of(recipe):
+        path = records.record_path(recipe.name, record["seed"]).with_suffix(".pt")
+        assert path.stat().st_size < 150_000
+        model = records.load_checkpoint(recipe, record["seed"])
+        assert not model.training
+        assert sum(parameter.numel() for parameter in model.parameters()) == record["parameters"]
+
+
+CHECKED = [(recipe, 1) for recipe in journey.JOURNEY]
+CHECKED += [(journey.BEST, seed) for seed in range(2, 6)]
+
+
+@pytest.mark.parametrize("recipe, seed", CHECKED, ids=[f"{r.name}-{seed}" for r, seed in CHECKED])
+def test_a_checkpoint_makes_the_errors_of_its_record(recipe, seed, digits):
+    batches = Batches(digits.test_images, digits.test_labels, batch_size=1_000)
+    _, accuracy = evaluate(records.load_checkpoint(recipe, seed), batches)
+    assert round((1 - accuracy) * records.TEST_SIZE) == errors_of(record_of(recipe, seed))
