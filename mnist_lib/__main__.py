@@ -102,7 +102,12 @@ def report(_options: argparse.Namespace) -> int:
     """Rebuild the ledger, the figures and the README's generated regions."""
     from mnist_lib.report import rebuild
 
-    rebuild()
+    try:
+        for path in rebuild():
+            print(f"wrote {path.name}")
+    except LookupError as error:  # no records yet
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -30,6 +30,7 @@ def rebuild() -> list[Path]:
     readme = project / "README.md"
     if readme.exists():
         text = fill(readme.read_text(encoding="utf-8"), "ledger", as_markdown(recipes))
+        text = fill(text, "minutes", minutes(recipes))
         write_atomically(readme, fill(text, "result", headline()))
         written.append(readme)
     return written
@@ -86,6 +87,22 @@ def headline() -> str:
         f"last epoch) with {runs['parameters'].iloc[0]:,} parameters "
         f"in {runs['epochs'].iloc[0]} epochs."
     )
+
+
+def minutes(recipes) -> str:
+    """How long the trainings of each notebook take, from the records of its default seed."""
+    seconds: dict[str, float] = {}
+    threads = set()
+    for recipe in recipes:
+        for record in results.records_of(recipe):
+            if record["seed"] == 1:
+                notebook = recipe.name[:2]
+                seconds[notebook] = seconds.get(notebook, 0) + record["seconds"]
+                threads.add(
+                    f"{record['machine']['device']}, {record['machine']['threads']} threads"
+                )
+    times = " · ".join(f"{notebook}: {total / 60:.1f}" for notebook, total in seconds.items())
+    return f"Minutes of training per notebook ({'; '.join(sorted(threads))}): {times}."
 
 
 def as_markdown(recipes) -> str:

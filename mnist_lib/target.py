@@ -43,7 +43,7 @@ class Target:
 
     test_accuracy   fraction that each of the last epochs of a run must reach
     last_epochs     how many epochs at the end must reach it: one lucky epoch is no result
-    mean_accuracy   fraction that the mean over all recorded seeds must reach, last epoch
+    mean_accuracy   fraction that the mean over seeds must reach, last epoch; not asked of one run
     max_parameters  and max_epochs: limits of the network and of the training
     """
 
@@ -86,13 +86,12 @@ class Target:
                     lowest >= self.test_accuracy,
                 )
             )
-        if self.mean_accuracy is not None:
+        if self.mean_accuracy is not None and len(records) > 1:
             last = accuracies.iloc[:, -1]
-            spread = f" ± {last.std() * 100:.2f}" if len(last) > 1 else ""
             checks.append(
                 Check(
                     f"mean of at least {self.mean_accuracy:.2%} over {seeds}: "
-                    f"{last.mean() * 100:.2f}{spread} %",
+                    f"{last.mean() * 100:.2f} ± {last.std() * 100:.2f} %",
                     round(last.mean(), 9) >= self.mean_accuracy,  # the mean of equals may be less
                 )
             )

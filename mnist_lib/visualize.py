@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from mnist_lib.augment import Augmentation, to_float
 
 PARTS = {"train": "tab:gray", "validation": "tab:blue", "test": "tab:orange"}
-ERROR_TICKS = [0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]
+ERROR_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
@@ -72,13 +72,13 @@ def show_curves(history: Sequence[dict]) -> Figure:
     """Training, validation and test error of one run, epoch by epoch."""
     table = pd.DataFrame(history)
     figure, axis = new_figure(6.5, 3.4)
-    lowest = 100.0
+    lowest, highest = 100.0, 0.0
     for part, colour in PARTS.items():
         if f"{part}_accuracy" in table:
             errors = 100 * (1 - table[f"{part}_accuracy"]).clip(lower=1e-4)
-            lowest = min(lowest, errors.min())
+            lowest, highest = min(lowest, errors.min()), max(highest, errors.max())
             axis.plot(table["epoch"], errors, "o-", color=colour, markersize=3, label=part)
-    error_axis(axis, max(lowest * 0.8, 0.01), 60)
+    error_axis(axis, lowest * 0.8, highest * 1.25)
     axis.set_xlabel("epoch")
     axis.legend()
     return figure

@@ -18,9 +18,9 @@ CHAIN = [
     ("03-batch-norm", "02-skeleton", {"network"}),
     ("04-dropout", "03-batch-norm", {"network"}),
     ("05-augmentation", "03-batch-norm", {"augment"}),  # dropout was taken back
-    ("05-batched", "05-augmentation", {"augment"}),
-    ("06-step-decay", "05-batched", {"optimizer", "schedule"}),
-    ("06-one-cycle", "05-batched", {"optimizer", "schedule"}),
+    ("05-albumentations", "05-augmentation", {"augment"}),
+    ("06-step-decay", "05-augmentation", {"optimizer", "schedule"}),
+    ("06-one-cycle", "05-augmentation", {"optimizer", "schedule"}),
     ("07-separable", "06-one-cycle", {"network"}),
     ("08-small", "07-separable", {"network"}),
     ("08-smaller", "08-small", {"network"}),
@@ -57,6 +57,15 @@ def test_every_step_has_the_same_frame(recipe):
 def test_parents_come_first():
     for number, recipe in enumerate(journey.JOURNEY):
         assert recipe.parent is None or recipe.parent in journey.JOURNEY[:number]
+
+
+def test_side_tracks_are_no_steps():
+    steps = [recipe.name for recipe in journey.STEPS]
+    side_tracks = {"05-albumentations", "06-step-decay", "08-smaller"}
+    assert steps == [name for name in RECIPES if name not in side_tracks]
+    assert journey.BEST in journey.STEPS
+    for recipe in journey.STEPS:
+        assert recipe.parent is None or recipe.parent in journey.STEPS
 
 
 def test_the_best_is_the_step_that_meets_the_target():
@@ -103,7 +112,7 @@ def constants(recipe, text: str) -> list[str]:
 
 
 def test_the_batched_augmentation_has_the_ranges_of_the_pipeline():
-    single, batched = RECIPES["05-augmentation"].augment, RECIPES["05-batched"].augment
+    single, batched = RECIPES["05-albumentations"].augment, RECIPES["05-augmentation"].augment
     assert isinstance(single, PerImage) and isinstance(batched, RandomAffine)
     (step,) = single.pipeline.transforms
     said = step.to_dict()["transform"]
