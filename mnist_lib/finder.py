@@ -6,7 +6,7 @@ import pandas as pd
 import torch.nn.functional as F
 
 from mnist_lib.data import Digits
-from mnist_lib.device import choose_device, memory_format
+from mnist_lib.device import choose_device, memory_format, own_randomness
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import new_network, training_batches
 
@@ -32,22 +32,24 @@ def find_learning_rate(
     model = new_network(recipe, seed).to(device, memory_format=memory_format(device)).train()
     optimizer = recipe.optimizer.build(model)
     batches = training_batches(recipe, digits, seed, device)
+    last = max(1, min(steps, len(batches)) - 1)
+    rates = (lowest * (highest / lowest) ** (step / last) for step in range(steps))
     rows, mean = [], 0.0
-    for step, (x, y) in enumerate(batches):
-        rate = lowest * (highest / lowest) ** (step / (min(steps, len(batches)) - 1))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = F.cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        mean = smoothing * mean + (1 - smoothing) * loss.item()
-        smoothed = mean / (1 - smoothing ** (step + 1))
-        if not math.isfinite(smoothed):
-            break
-        rows.append({"learning_rate": rate, "loss": smoothed})
-        if smoothed > 4 * min(row["loss"] for row in rows) or len(rows) == steps:
-            break
+    with own_randomness(seed, device):
+        for step, (rate, (x, y)) in enumerate(zip(rates, batches, strict=False), start=1):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            mean = smoothing * mean + (1 - smoothing) * loss.item()
+            smoothed = mean / (1 - smoothing**step)
+            if not math.isfinite(smoothed):
+                break
+            rows.append({"learning_rate": rate, "loss": smoothed})
+            if smoothed > 4 * min(row["loss"] for row in rows):
+                break
     return pd.DataFrame(rows)
 
 

@@ -31,7 +31,9 @@ def rebuild() -> list[Path]:
     if readme.exists():
         text = fill(readme.read_text(encoding="utf-8"), "ledger", as_markdown(recipes))
         text = fill(text, "minutes", minutes(recipes))
-        write_atomically(readme, fill(text, "result", headline()))
+        if journey.BEST in recipes:
+            text = fill(text, "result", headline())
+        write_atomically(readme, text)
         written.append(readme)
     return written
 

@@ -31,7 +31,7 @@ def show_digits(
     images: torch.Tensor, captions: Sequence[str] | torch.Tensor, columns: int = 10
 ) -> Figure:
     """Digits in a grid with a caption above each; images (n, 1, 28, 28) of any type."""
-    rows = -(-len(images) // columns)
+    rows = max(1, -(-len(images) // columns))
     figure, axes = new_figure(columns * 0.9, rows * 1.1, rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
@@ -94,7 +94,7 @@ def compare_curves(runs: dict[str, list[dict]], column: str = "test_accuracy") -
     for number, (label, records) in enumerate(runs.items()):
         colour = f"C{number}"
         seeds = pd.DataFrame([[epoch[column] for epoch in r["history"]] for r in records]).T
-        errors = 100 * (1 - seeds)
+        errors = 100 * (1 - seeds).clip(lower=1e-4)
         lowest = min(lowest, errors.min().min())
         epochs = np.arange(1, len(errors) + 1)
         axis.plot(epochs, errors, color=colour, linewidth=0.6, alpha=0.5)

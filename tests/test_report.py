@@ -14,6 +14,8 @@ README = """\
 <!-- /result -->
 Words that stay.
 
+<!-- minutes -->
+<!-- /minutes -->
 <!-- ledger -->
 an old table
 <!-- /ledger -->
@@ -141,7 +143,10 @@ def test_without_a_readme_there_are_still_the_figures(steps, trained, results):
 def test_a_readme_without_its_regions_is_left_as_it_is(steps, trained, readme, no_data):
     for step in steps:
         records.save(trained(step, 1))
-    readme.write_text("# Digits\n<!-- ledger -->\n<!-- /ledger -->\n", encoding="utf-8")
+    readme.write_text(
+        "# Digits\n<!-- ledger -->\n<!-- /ledger -->\n<!-- minutes -->\n<!-- /minutes -->\n",
+        encoding="utf-8",
+    )
     before = readme.read_bytes()
     with pytest.raises(ValueError, match="no region <!-- result -->"):
         report.rebuild()
