@@ -127,8 +127,8 @@ class PerImage:
 
     albumentations gets a uint8 array (28, 28), torchvision a uint8 tensor (1, 28, 28); both must
     give back the same shape. The pipeline draws anew for each image, and its random numbers are
-    seeded from the generator once per batch, so a run can be repeated. About ten times slower than
-    a batched augmentation.
+    seeded from the generator once per batch, so a run can be repeated. Slower than a batched
+    augmentation.
     """
 
     pipeline: Callable

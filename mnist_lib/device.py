@@ -37,11 +37,15 @@ def own_randomness(seed: int, device: str = "cpu"):
 
     Initialisation and dropout draw from them; nothing else here does.
     """
-    kind = device.split(":")[0]
-    devices = [] if kind == "cpu" else range(getattr(torch, kind).device_count())
-    with torch.random.fork_rng(devices, device_type="cuda" if kind == "cpu" else kind):
+    on_mps = device.startswith("mps")
+    mps_state = torch.mps.get_rng_state() if on_mps else None  # fork_rng knows CPU and CUDA
+    with torch.random.fork_rng([device] if device.startswith("cuda") else []):
         torch.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            if on_mps:
+                torch.mps.set_rng_state(mps_state)
 
 
 def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:

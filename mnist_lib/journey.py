@@ -26,7 +26,7 @@ DROPOUT = BATCH_NORM.but(
     "04-dropout", "dropout of 5 %", network=partial(models.normalised, dropout=0.05)
 )
 
-# dropout lost accuracy, so the journey goes on from the step before it
+# dropout showed no gain, so the journey goes on from the step before it
 AUGMENTATION = BATCH_NORM.but(
     "05-augmentation",
     "each digit moved a little, anew in each epoch",
@@ -84,7 +84,7 @@ JOURNEY = [
 # the others are side tracks of their notebooks, with fewer seeds
 STEPS = [PLAIN, SKELETON, BATCH_NORM, DROPOUT, AUGMENTATION, ONE_CYCLE, SEPARABLE, SMALL]
 
-BEST = ONE_CYCLE  # the step that meets the target; notebook 09 looks at its mistakes
+BEST = ONE_CYCLE  # the most accurate step; notebook 09 looks at its mistakes
 
 
 def recipes_of(notebook: str) -> list[Recipe]:

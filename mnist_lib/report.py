@@ -67,8 +67,11 @@ def overview(recipes) -> Figure:
 
 
 def journey_curves(recipes) -> Figure:
-    """Test error of every step, epoch by epoch."""
-    return visualize.compare_curves({r.name: results.records_of(r) for r in recipes})
+    """Test error of every step, epoch by epoch; side tracks are left to their notebooks."""
+    side_tracks = set(journey.JOURNEY) - set(journey.STEPS)
+    return visualize.compare_curves(
+        {r.name: results.records_of(r) for r in recipes if r not in side_tracks}
+    )
 
 
 def mistakes() -> Figure:

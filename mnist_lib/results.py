@@ -162,17 +162,21 @@ def mean_and_spread(values: pd.Series) -> str:
     return f"{values.mean() * 100:.2f}{spread} %"
 
 
-def effect(recipe: Recipe, parent: Recipe, column: str = "validation_accuracy") -> dict | None:
+def effect(recipe: Recipe, parent: Recipe, column: str = "validation_accuracy") -> dict:
     """Paired difference to another recipe over the seeds both have, with a 95 % t-interval.
 
     Pairs share the seed, hence the order of the images, and all share the validation images.
-    returns {mean, low, high, seeds} as fractions, or None with fewer than two common seeds
+    returns {mean, low, high, seeds} as fractions
+    raises LookupError with fewer than two common seeds
     """
     from scipy import stats  # takes a second to import, and few commands need it
 
     difference = (finals(recipe)[column] - finals(parent)[column]).dropna()
     if len(difference) < 2:
-        return None
+        raise LookupError(
+            f"'{recipe.name}' and '{parent.name}' share {len(difference)} seeds, an interval needs "
+            f"two: python -m mnist_lib run {parent.name[:2]} {recipe.name[:2]} --seeds 1 2"
+        )
     mean, error = difference.mean(), stats.sem(difference)
     half = error * stats.t.ppf(0.975, len(difference) - 1)
     return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": len(difference)}
@@ -188,9 +192,10 @@ def ledger(recipes: list[Recipe]) -> pd.DataFrame:
             continue
         validated = "validation_accuracy" in runs
         gap = (runs["train_accuracy"] - runs["test_accuracy"]).mean()
-        gain = None
-        if validated and recipe.parent is not None and records_of(recipe.parent):
-            gain = effect(recipe, recipe.parent)
+        try:
+            gain = as_interval(effect(recipe, recipe.parent)) if recipe.parent else "–"
+        except LookupError:  # no parent recorded, or no two seeds in common
+            gain = "–"
         rows.append(
             {
                 "step": recipe.name,
@@ -202,15 +207,13 @@ def ledger(recipes: list[Recipe]) -> pd.DataFrame:
                 "errors of 10,000": f"{runs['errors'].min()}–{runs['errors'].max()}",
                 "validation": mean_and_spread(runs["validation_accuracy"]) if validated else "–",
                 "train − test": f"{gap * 100:+.2f}",
-                "effect on validation": as_interval(gain),
+                "effect on validation": gain,
                 "seconds": f"{np.median(runs['seconds']):.0f}",
             }
         )
     return pd.DataFrame(rows).set_index("step") if rows else pd.DataFrame()
 
 
-def as_interval(gain: dict | None) -> str:
-    """'+0.12 [+0.05, +0.19]': a difference in percentage points with its 95 % interval."""
-    if gain is None:
-        return "–"
+def as_interval(gain: dict) -> str:
+    """'+0.12 [+0.05, +0.19]': an effect in percentage points with its 95 % interval."""
     return f"{gain['mean'] * 100:+.2f} [{gain['low'] * 100:+.2f}, {gain['high'] * 100:+.2f}]"

@@ -178,11 +178,13 @@ def test_the_effect_is_a_paired_t_interval_over_common_seeds(tiny):
     assert records.as_interval(effect) == "+0.08 [+0.00, +0.15]"
 
 
-def test_one_common_seed_is_no_effect(tiny):
+def test_one_common_seed_is_too_few_for_an_effect(tiny):
     step = tiny.but("01-step", "wider", batch_size=64)
     save_all(tiny, {1: 0.99, 2: 0.99})
     save_all(step, {2: 0.98, 3: 0.99})
-    assert records.effect(step, tiny) is None and records.as_interval(None) == "–"
+    with pytest.raises(LookupError, match="share 1 seeds, an interval needs two"):
+        records.effect(step, tiny)
+    assert records.ledger([tiny, step]).loc["01-step", "effect on validation"] == "–"
 
 
 def test_mean_and_spread_as_on_the_page():
