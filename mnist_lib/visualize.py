@@ -36,7 +36,7 @@ def show_digits(
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, caption in zip(axes.flat, images, captions, strict=False):
-        axis.imshow(image.squeeze(0), cmap="gray_r")
+        axis.imshow(image.squeeze(0).numpy(), cmap="gray_r")
         text = caption if isinstance(caption, str) else str(int(caption))
         axis.set_title(text, fontsize=8, pad=2)
     return figure
@@ -51,7 +51,7 @@ def show_augmented(
     draws = [augment(to_float(images), generator) for _ in range(copies)]
     for column, digits in enumerate([to_float(images), *draws]):
         for axis, digit in zip(axes[:, column], digits, strict=True):
-            axis.imshow(digit.squeeze(0), cmap="gray_r", vmin=0, vmax=1)
+            axis.imshow(digit.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
             axis.axis("off")
         axes[0, column].set_title("original" if column == 0 else f"draw {column}", fontsize=8)
     return figure
@@ -145,7 +145,7 @@ def show_confusion(labels: torch.Tensor, guesses: torch.Tensor) -> Figure:
     counts = torch.bincount(labels * 10 + guesses, minlength=100).view(10, 10)
     counts.fill_diagonal_(0)
     figure, axis = new_figure(4.6, 4.4)
-    axis.imshow(counts, cmap="Oranges")
+    axis.imshow(counts.numpy(), cmap="Oranges")
     for truth in range(10):
         for guess in range(10):
             if counts[truth, guess]:

@@ -67,7 +67,7 @@ def test_limits_of_parameters_and_epochs_may_be_reached_but_not_passed():
 
 def test_a_target_has_one_line_for_each_of_its_parts():
     target = Target(0.994, 2, 0.995, max_parameters=8_000, max_epochs=15)
-    checks = target.verdict([record(0.9950, 0.9960)])
+    checks = target.verdict([record(0.9950, 0.9960)] * 2)
     assert len(checks) == 4 and checks.hold
     assert repr(checks).count("\n") == 3 and repr(checks).count("✓") == 4
     assert Target().verdict([record(0.1)]) == []
