@@ -50,6 +50,7 @@ def steps(tiny, monkeypatch) -> list:
     first = replace(tiny, name="01-first", epochs=1)
     second = first.but("02-second", "small batches", batch_size=16)
     monkeypatch.setattr(journey, "JOURNEY", [first, second])
+    monkeypatch.setattr(journey, "STEPS", [first, second])
     monkeypatch.setattr(journey, "BEST", second)
     return [first, second]
 
