@@ -178,14 +178,17 @@ def accuracy_against_parameters(steps: pd.DataFrame, published: pd.DataFrame) ->
         steps["parameters"], 100 - 100 * steps["mean"], yerr=100 * steps["spread"],
         fmt="o", color="tab:red", capsize=3, label="this project, mean ± standard deviation",
     )  # fmt: skip
-    for row in steps.itertuples():
+    for number, row in enumerate(steps.itertuples()):
+        side = -1 if number % 2 else 1  # labels left and right in turn, so that they do not overlap
         axis.annotate(
             row.step, (row.parameters, 100 - 100 * row.mean),
-            fontsize=7, color="tab:red", xytext=(5, -9), textcoords="offset points",
+            fontsize=7, color="tab:red", xytext=(6 * side, -3), textcoords="offset points",
+            ha="left" if side > 0 else "right",
         )  # fmt: skip
     axis.axhline(0.6, color="black", linewidth=0.8, linestyle="--")
     axis.axvline(8_000, color="black", linewidth=0.8, linestyle="--")
     axis.set_xscale("log")
+    axis.set_xlim(1_700, 42_000)
     ticks = [2_000, 3_000, 4_000, 6_000, 8_000, 10_000, 20_000, 30_000]
     axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     error_axis(axis, 0.35, 2)
