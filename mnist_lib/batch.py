@@ -4,6 +4,7 @@ Every kernel is a direct child of the one process that runs the batch and watche
 that no kernel goes on when it ends, however it ends.
 """
 
+import base64
 import copy
 import os
 import sys
@@ -11,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import papermill
 import psutil  # comes with ipykernel
 from papermill.exceptions import PapermillExecutionError
+from PIL import Image
 from tqdm import tqdm
 
 from mnist_lib import results
@@ -157,13 +160,24 @@ def surroundings(folder: Path, at_once: int) -> Iterator[None]:
 
 
 def tidy(executed: nbformat.NotebookNode, before: str) -> None:
-    """Take out what papermill and Jupyter add: paths, times, versions, widget states."""
+    """Take out what papermill and Jupyter add (paths, times, versions); make pictures small."""
     executed.metadata = nbformat.reads(before, as_version=4).metadata
     for cell in executed.cells:
         for added in ("papermill", "execution"):
             cell.metadata.pop(added, None)
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = shrink(output.data["image/png"])
+
+
+def shrink(picture: str) -> str:
+    """A base64 PNG with a palette of 256 colours: looks the same at about half the size."""
+    image = Image.open(BytesIO(base64.b64decode(picture))).convert("RGB").quantize(256)
+    smaller = BytesIO()
+    image.save(smaller, "PNG", optimize=True)
+    return base64.b64encode(smaller.getvalue()).decode()
 
 
 def replace_page(notebook: Path, before: str, executed: nbformat.NotebookNode) -> None:

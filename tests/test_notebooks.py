@@ -260,7 +260,10 @@ def test_the_guard_sees_what_nbval_passes_over():
 
 @every_notebook
 def test_no_claim_is_crossed(path):
-    text = page_text(read(path))
+    """A side track may miss the target, that is what it shows; the page's recipe and claims not."""
+    side_track = re.compile(r"^TARGET\.verdict\(records_of\((?!RECIPE\))")
+    cells = [cell for cell in code_cells(read(path)) if not side_track.match(source(cell))]
+    text = "\n".join("".join(texts(cell)) for cell in cells)
     assert "✗" not in text and "✓" in text
 
 
