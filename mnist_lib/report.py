@@ -103,9 +103,8 @@ def minutes(recipes) -> str:
             if record["seed"] == 1:
                 notebook = recipe.name[:2]
                 seconds[notebook] = seconds.get(notebook, 0) + record["seconds"]
-                threads.add(
-                    f"{record['machine']['device']}, {record['machine']['threads']} threads"
-                )
+                machine = record["machine"]
+                threads.add(f"{machine['device']}, threads: {machine['threads']}")
     times = " · ".join(f"{notebook}: {total / 60:.1f}" for notebook, total in seconds.items())
     return f"Minutes of training per notebook ({'; '.join(sorted(threads))}): {times}."
 

@@ -110,7 +110,7 @@ def test_the_fingerprint_is_the_same_in_every_process():
     assert len({recipe.fingerprint() for recipe in JOURNEY}) == len(JOURNEY)
 
 
-@pytest.mark.parametrize("changes", OTHER_SETTINGS, ids=str)
+@pytest.mark.parametrize("changes", OTHER_SETTINGS, ids=lambda changes: next(iter(changes)))
 def test_settings_are_readable_text_without_addresses(base, changes):
     settings = base.but("01-step", "something", **changes).settings()
     assert set(settings) == {
