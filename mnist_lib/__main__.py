@@ -1,4 +1,4 @@
-"""The command line: python -m mnist_lib run | report | data | badges."""
+"""The command line: python -m mnist_lib run | systems | report | data | badges."""
 
 import argparse
 import os
@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="execute notebooks and keep their results")
     run.set_defaults(command=run_notebooks)
     run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path")
+    run.add_argument(
+        "--system", nargs="+", metavar="ID", help="published systems to run, or all; see systems"
+    )
     run.add_argument("--seeds", nargs="+", type=at_least(0), default=[1], metavar="N")
     run.add_argument("--device", help="auto, cpu, cuda or mps instead of the notebooks' choice")
     run.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="how many at once")
@@ -38,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--folder", type=Path, default=NOTEBOOKS, help="where the notebooks are")
 
     for name, command, text in (
+        ("systems", systems, "list the published systems and what is recorded of them"),
         ("report", report, "rebuild ledger, figures and README from the records"),
         ("data", data, "fetch MNIST now"),
         ("badges", badges, "write the repository's address and Colab badges into the pages"),
@@ -68,11 +72,16 @@ def run_notebooks(options: argparse.Namespace) -> int:
     try:
         if options.device is not None:
             choose_device(options.device)
-        notebooks = jobs.find_notebooks(options.notebooks, options.folder)
+        names = options.notebooks
+        if options.system and names:
+            raise ValueError("--system runs a notebook of its own; leave out the others")
+        chosen = jobs.find_systems(options.system or [jobs.DEFAULT_SYSTEM])
+        names = [jobs.SYSTEMS_NOTEBOOK] if options.system else names
+        notebooks = jobs.find_notebooks(names, options.folder)
     except ValueError as error:
         print(f"python -m mnist_lib run: {error}", file=sys.stderr)
         return 2
-    planned = jobs.plan(notebooks, options.seeds, options.device)
+    planned = jobs.plan(notebooks, options.seeds, options.device, chosen)
     waiting = planned if options.force else jobs.unfinished(planned, options.renew)
     skipped = len(planned) - len(waiting)
     print(f"{len(waiting)} notebooks to execute, {skipped} finished before", flush=True)
@@ -96,6 +105,15 @@ def summarise(finished: int, skipped: int, failed: dict) -> None:
         print(f"  {job}: {describe(error)}")
         if job.executed(".failed").exists():
             print(f"    kept up to there as {job.executed('.failed')}")
+
+
+def systems(_options: argparse.Namespace) -> int:
+    """List the published systems: size, claim, and what this project has recorded."""
+    from mnist_lib.comparison import comparison
+
+    table = comparison()[["change", "parameters", "epochs", "claimed", "log", "here", "seeds"]]
+    print(table.to_string())
+    return 0
 
 
 def report(_options: argparse.Namespace) -> int:

@@ -90,12 +90,16 @@ class RandomAffine:
     shear: float = 0.0
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        draws = torch.rand(5, len(images), generator=generator, device=images.device) * 2 - 1
+        return affine(images, *self.draw(len(images), generator))
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        """The parameters of `affine` for this many images, each (count,)."""
+        draws = torch.rand(5, count, generator=generator, device=generator.device) * 2 - 1
         angle = draws[0] * math.radians(self.degrees)
         shift_x, shift_y = draws[1] * self.translate, draws[2] * self.translate
         magnification = 1 + draws[3] * self.scale
         shear = draws[4] * math.radians(self.shear)
-        return affine(images, angle, shift_x, shift_y, magnification, shear)
+        return angle, shift_x, shift_y, magnification, shear
 
 
 def affine(
@@ -105,20 +109,50 @@ def affine(
     shift_y: torch.Tensor,
     magnification: torch.Tensor,
     shear: torch.Tensor,
+    mode: str = "bilinear",
+    border: str = "zeros",
 ) -> torch.Tensor:
     """Each image moved by its own parameters, all (n,): angles in radians, shifts in widths.
 
     Sampling asks where an output pixel comes from, so the matrix is the inverse of the movement:
     shift back, rotate and scale back, shear back. Positions run from -1 to 1, so a shift by a part
-    of the width counts double.
+    of the width counts double. A reflection mirrors at the centre of the outermost pixels, which
+    then are at -1 and 1.
     """
     cos, sin, tan = angle.cos() / magnification, angle.sin() / magnification, shear.tan()
     a, b = cos - sin * tan, sin + cos * tan
     c, d = -sin, cos
-    x, y = -2 * shift_x, -2 * shift_y
+    width = images.shape[-1]
+    corners = border == "reflection"
+    double = 2 * width / (width - 1) if corners else 2
+    x, y = -double * shift_x, -double * shift_y
     rows = torch.stack([a, b, a * x + b * y, c, d, c * x + d * y], dim=1)
-    grid = F.affine_grid(rows.view(-1, 2, 3), images.shape, align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    grid = F.affine_grid(rows.view(-1, 2, 3), images.shape, align_corners=corners)
+    return F.grid_sample(images, grid, mode, border, align_corners=corners)
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """An augmentation that changes each image with this probability, drawn for each by itself."""
+
+    probability: float
+    augment: Augmentation
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        draws = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
+        return torch.where(draws < self.probability, self.augment(images, generator), images)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Several augmentations, one after the other."""
+
+    steps: tuple[Augmentation, ...]
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        for step in self.steps:
+            images = step(images, generator)
+        return images
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from mnist_lib import results
 from mnist_lib.files import write_atomically
-from mnist_lib.jobs import DEFAULT_SEED, KEY, Job, key_of, phases
+from mnist_lib.jobs import DEFAULT_SEED, DEFAULT_SYSTEM, KEY, Job, key_of, phases
 from mnist_lib.train import is_short
 
 REFRESH_SECONDS = 1.0
@@ -102,7 +102,7 @@ def execute(job: Job) -> None:
             extra_arguments=["--log-level=ERROR"],  # no line about encryption from every kernel
         )
         tidy(executed, before)
-        if job.seed == DEFAULT_SEED and not is_short():
+        if job.makes_page and not is_short():
             replace_page(job.notebook, before, executed)
         executed.metadata[KEY] = {"key": key_of(job)}
         write_atomically(job.executed(), as_text(executed))
@@ -123,6 +123,8 @@ def parameters_of(job: Job) -> dict[str, int | str]:
     parameters = {"SEED": job.seed} if job.seed != DEFAULT_SEED else {}
     if job.device is not None:
         parameters["DEVICE"] = job.device
+    if job.system not in (None, DEFAULT_SYSTEM):
+        parameters["SYSTEM"] = job.system
     known = papermill.inspect_notebook(job.notebook.name) if parameters else {}
     unknown = parameters.keys() - known.keys()
     if unknown and job.recipes:

@@ -8,32 +8,46 @@ from pathlib import Path
 
 from mnist_lib import results
 from mnist_lib.journey import recipes_of
+from mnist_lib.published import SYSTEMS, system
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import is_short
 
 DEFAULT_SEED = 1  # of the notebooks as they stand; its runs are the pages that readers see
+DEFAULT_SYSTEM = "S0-6"  # of the notebook that runs any of the published systems
+SYSTEMS_NOTEBOOK = "10"  # its number
 KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
 
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook with one seed; the device is None where the notebook's own choice stands."""
+    """One notebook with one seed.
+
+    device  None where the notebook's own choice stands
+    system  the published system to run, None for a notebook that runs none
+    """
 
     notebook: Path
     seed: int
     device: str | None = None
+    system: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.notebook.stem} seed {self.seed}"
+        return " ".join([self.notebook.stem, *filter(None, [self.system]), f"seed {self.seed}"])
 
     @property
     def recipes(self) -> list[Recipe]:
-        return recipes_of(self.notebook.stem)
+        return [system(self.system)] if self.system else recipes_of(self.notebook.stem)
+
+    @property
+    def makes_page(self) -> bool:
+        """Whether its outputs become the notebook that readers see."""
+        return self.seed == DEFAULT_SEED and self.system in (None, DEFAULT_SYSTEM)
 
     def executed(self, kind: str = "") -> Path:
         """Its executed copy; kind '.part' is one being made, '.failed' one that stopped early."""
         root = results.results_folder().parent / "short" if is_short() else results.results_folder()
-        return root / "executed" / f"{self.notebook.stem}-seed-{self.seed}{kind}.ipynb"
+        name = "-".join([self.notebook.stem, *filter(None, [self.system]), f"seed-{self.seed}"])
+        return root / "executed" / f"{name}{kind}.ipynb"
 
 
 def find_notebooks(names: Iterable[str], folder: Path) -> list[Path]:
@@ -61,20 +75,39 @@ def is_called(notebook: Path, name: str) -> bool:
     return name in short_names or Path(name).resolve() == notebook.resolve()
 
 
-def plan(notebooks: Iterable[Path], seeds: Iterable[int], device: str | None = None) -> list[Job]:
-    """The jobs, seed by seed in notebook order; a notebook that trains nothing runs once."""
-    notebooks, seeds = list(notebooks), dict.fromkeys(seeds)
-    trains = {path: bool(recipes_of(path.stem)) for path in notebooks}
-    training = [Job(path, seed, device) for seed in seeds for path in notebooks if trains[path]]
-    looking = [Job(path, DEFAULT_SEED, device) for path in notebooks if not trains[path]]
-    return training + looking
+def find_systems(names: Iterable[str]) -> list[str]:
+    """The published systems of these names, or of 'all'; ValueError that names what there is."""
+    names = list(names)
+    return [recipe.name for recipe in (SYSTEMS if names == ["all"] else map(system, names))]
+
+
+def plan(
+    notebooks: Iterable[Path],
+    seeds: Iterable[int],
+    device: str | None = None,
+    systems: Iterable[str] = (DEFAULT_SYSTEM,),
+) -> list[Job]:
+    """The jobs, seed by seed in notebook order; a notebook that trains nothing runs once.
+
+    systems  the published systems that their notebook is run for
+    """
+    training, looking = [], []
+    for path in notebooks:
+        if path.stem.startswith(SYSTEMS_NOTEBOOK):
+            training += [(path, name) for name in systems]
+        elif recipes_of(path.stem):
+            training.append((path, None))
+        else:
+            looking.append(Job(path, DEFAULT_SEED, device))
+    seeds = dict.fromkeys(seeds)
+    return [Job(path, seed, device, name) for seed in seeds for path, name in training] + looking
 
 
 def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
     """The jobs in groups that run one after the other, each with how many run at once.
 
-    The other seeds only make records and come first. A page of the default seed shows the records
-    of all seeds and of the steps before it, so these follow one by one; notebooks that look at
+    Other seeds and systems only make records and come first. A page shows the records
+    of all seeds and of the steps before it, so the pages follow one by one; notebooks that look at
     everything come last. Shortened runs are no pages, so all that train may run at once.
     """
     training = [job for job in jobs if job.recipes]
@@ -82,8 +115,8 @@ def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
     if is_short():
         groups = [(training, width), (looking, width)]
     else:
-        pages = [job for job in training if job.seed == DEFAULT_SEED]
-        others = [job for job in training if job.seed != DEFAULT_SEED]
+        pages = [job for job in training if job.makes_page]
+        others = [job for job in training if not job.makes_page]
         groups = [(others, width), (pages, 1), (looking, 1)]
     return [(group, at_once) for group, at_once in groups if group]
 

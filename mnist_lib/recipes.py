@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from torch import nn
 
 from mnist_lib.augment import Augmentation
-from mnist_lib.schedules import SGD, Adam, Constant, OneCycle, StepDecay
+from mnist_lib.schedules import SGD, Adam, Constant, Schedule
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Recipe:
     change: str
     network: Callable[[], nn.Module]
     optimizer: SGD | Adam
-    schedule: Constant | StepDecay | OneCycle = Constant()
+    schedule: Schedule = Constant()
     augment: Augmentation | None = None
     batch_size: int = 128
     epochs: int = 15

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
@@ -96,8 +97,23 @@ class OneCycle:
         )
 
 
+@dataclass(frozen=True)
+class Piecewise:
+    """Straight lines between knots (epochs finished, learning rate), one rate for a whole epoch."""
+
+    knots: tuple[tuple[float, float], ...]
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        base = optimizer.param_groups[0]["lr"]
+        ends, rates = zip(*self.knots, strict=True)
+        return LambdaLR(optimizer, lambda step: np.interp(step // steps, ends, rates) / base)
+
+
+Schedule = Constant | StepDecay | OneCycle | Piecewise
+
+
 def learning_rates(
-    optimizer: SGD | Adam, schedule: Constant | StepDecay | OneCycle, steps: int, epochs: int
+    optimizer: SGD | Adam, schedule: Schedule, steps: int, epochs: int
 ) -> list[float]:
     """The learning rate of every step of a run, without running it."""
     built = optimizer.build(nn.Linear(1, 1))
