@@ -8,6 +8,7 @@ import pandas as pd
 from mnist_lib import results
 from mnist_lib.published import SYSTEMS
 from mnist_lib.recipes import Recipe
+from mnist_lib.summary import count_parameters
 
 MISSING = "–"
 
@@ -27,6 +28,17 @@ def measured(recipe: Recipe) -> pd.DataFrame:
         return results.finals(recipe)
     except LookupError:
         return pd.DataFrame()
+
+
+def point(recipe: Recipe) -> dict:
+    """A recipe's place in a figure: parameters, mean and spread of its last test accuracies."""
+    runs = measured(recipe)
+    accuracies = runs["test_accuracy"] if len(runs) else pd.Series(dtype=float)
+    return {
+        "parameters": count_parameters(recipe.network()),
+        "mean": accuracies.mean(),
+        "spread": accuracies.std(),
+    }
 
 
 def run_to_run() -> tuple[float, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mnist_lib import journey, results, visualize
+from mnist_lib import comparison, journey, published, results, visualize
 from mnist_lib.data import load_mnist
 from mnist_lib.files import write_atomically
 from mnist_lib.train import predict
@@ -45,25 +45,15 @@ def write_figure(path: Path, figure: Figure) -> Path:
     return path
 
 
-def published() -> pd.DataFrame:
-    """The published systems: id, parameters, epochs, last_test_accuracy (fraction), source."""
-    return pd.read_csv(results.PROJECT / "results" / "published.csv")
-
-
 def overview(recipes) -> Figure:
     """Accuracy against parameters: every step with its error bar beside the published systems."""
-    rows = []
+    steps, systems = [], []
     for recipe in recipes:
-        runs = results.finals(recipe)
-        rows.append(
-            {
-                "step": recipe.name,
-                "parameters": runs["parameters"].iloc[0],
-                "mean": runs["test_accuracy"].mean(),
-                "spread": runs["test_accuracy"].std(),
-            }
-        )
-    return visualize.accuracy_against_parameters(pd.DataFrame(rows), published())
+        steps.append({"step": recipe.name, **comparison.point(recipe)})
+    for recipe in published.SYSTEMS:
+        claimed = comparison.facts()[recipe.name]["claimed_test_accuracy"]
+        systems.append({"system": recipe.name, "claimed": claimed, **comparison.point(recipe)})
+    return visualize.accuracy_against_parameters(pd.DataFrame(steps), pd.DataFrame(systems))
 
 
 def journey_curves(recipes) -> Figure:

@@ -157,26 +157,31 @@ def show_confusion(labels: torch.Tensor, guesses: torch.Tensor) -> Figure:
     return figure
 
 
-def accuracy_against_parameters(steps: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """The journey's steps beside the published systems.
+def accuracy_against_parameters(steps: pd.DataFrame, systems: pd.DataFrame) -> Figure:
+    """The journey's steps beside the published systems, as claimed and as measured here.
 
-    steps      columns step, parameters, mean, spread (test accuracy as fractions)
-    published  columns id, parameters, last_test_accuracy (of one run, as its own log gives it)
+    steps    columns step, parameters, mean, spread (test accuracy as fractions)
+    systems  columns system, parameters, claimed, mean, spread; mean is NaN without a measurement
     """
-    figure, axis = new_figure(8, 4.6)
-    shown = published[published["parameters"] < 40_000].dropna(subset="last_test_accuracy")
-    axis.plot(
-        shown["parameters"], 100 - 100 * shown["last_test_accuracy"],
-        "x", color="tab:gray", label="published, last epoch of one run",
+    right = 45_000  # a larger system stands at the edge, with its size beside it
+    figure, axis = new_figure(8.6, 5.2)
+    places = systems["parameters"].clip(upper=0.93 * right)
+    claimed, measured = 100 - 100 * systems["claimed"], 100 - 100 * systems["mean"]
+    axis.vlines(places, claimed, measured, color="tab:gray", linewidth=0.7)
+    axis.plot(places, claimed, "x", color="tab:gray", label="published systems, as claimed")
+    axis.errorbar(
+        places, measured, yerr=100 * systems["spread"].fillna(0),
+        fmt="D", markersize=4, color="tab:blue", capsize=2, label="the same, measured here",
     )  # fmt: skip
-    for row in shown.itertuples():
+    for row, place, error in zip(systems.itertuples(), places, claimed, strict=True):
+        size = f" {row.parameters / 1e6:.1f} million →" if row.parameters > right else ""
         axis.annotate(
-            row.id, (row.parameters, 100 - 100 * row.last_test_accuracy),
-            fontsize=6, color="tab:gray", xytext=(3, 3), textcoords="offset points",
+            row.system + size, (place, error), fontsize=6, color="tab:gray", xytext=(3, 3),
+            textcoords="offset points", ha="right" if size else "left",
         )  # fmt: skip
     axis.errorbar(
         steps["parameters"], 100 - 100 * steps["mean"], yerr=100 * steps["spread"],
-        fmt="o", color="tab:red", capsize=3, label="this project, mean ± standard deviation",
+        fmt="o", color="tab:red", capsize=3, label="this journey, mean ± standard deviation",
     )  # fmt: skip
     for number, row in enumerate(steps.itertuples()):
         side = -1 if number % 2 else 1  # labels left and right in turn, so that they do not overlap
@@ -188,7 +193,7 @@ def accuracy_against_parameters(steps: pd.DataFrame, published: pd.DataFrame) ->
     axis.axhline(0.6, color="black", linewidth=0.8, linestyle="--")
     axis.axvline(8_000, color="black", linewidth=0.8, linestyle="--")
     axis.set_xscale("log")
-    axis.set_xlim(1_700, 42_000)
+    axis.set_xlim(1_700, right)
     ticks = [2_000, 3_000, 4_000, 6_000, 8_000, 10_000, 20_000, 30_000]
     axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     error_axis(axis, 0.35, 2)
@@ -196,4 +201,23 @@ def accuracy_against_parameters(steps: pd.DataFrame, published: pd.DataFrame) ->
     axis.set_xlabel("parameters")
     axis.set_ylabel("test error in %  (0.6 is the target)")
     axis.legend(loc="upper right", fontsize=8)
+    return figure
+
+
+def against_log(records: list[dict], log: Sequence[float]) -> Figure:
+    """Test error of recorded runs, a line per seed, and of the one run that a source published."""
+    figure, axis = new_figure(6.5, 3.4)
+    runs = [[epoch["test_accuracy"] for epoch in record["history"]] for record in records]
+    for number, run in enumerate(runs):
+        label = "here, a line per seed" if number == 0 else None
+        axis.plot(np.arange(1, len(run) + 1), 100 - 100 * np.array(run), color="tab:blue",
+                  linewidth=0.8, label=label)  # fmt: skip
+    axis.plot(
+        np.arange(1, len(log) + 1), 100 - 100 * np.array(log), "x-", color="black",
+        linewidth=0.8, markersize=4, label="published log",
+    )  # fmt: skip
+    lowest = 100 - 100 * max(map(max, [*runs, log]))
+    error_axis(axis, lowest * 0.9, 10)
+    axis.set_xlabel("epoch")
+    axis.legend(fontsize=8)
     return figure

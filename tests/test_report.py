@@ -165,9 +165,3 @@ def test_records_of_older_settings_are_no_report_either(steps, trained):
     records.save(trained(replace(older, name="01-first"), 7))
     with pytest.raises(LookupError):
         report.rebuild()
-
-
-def test_published_systems_can_be_read():
-    table = report.published()
-    assert {"id", "parameters", "last_test_accuracy"} <= set(table)
-    assert table["id"].is_unique and table["last_test_accuracy"].dropna().between(0.9, 1).all()
