@@ -13,7 +13,7 @@ PLAIN = Recipe(
     name="01-plain",
     change="two convolutions and a fully connected head",
     network=models.plain,
-    optimizer=SGD(learning_rate=0.05, momentum=0.9),
+    optimizer=SGD(learning_rate=0.02, momentum=0.9),
 )
 
 SKELETON = PLAIN.but(
