@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from platformdirs import user_cache_dir
-from torchvision.datasets import MNIST
-from torchvision.datasets.utils import extract_archive
 
 from mnist_lib.files import write_atomically
 
@@ -57,6 +55,8 @@ def load_mnist(root: str | Path | None = None, holdout: int = 5_000) -> Digits:
     holdout  training images set aside for validation; 0 trains on all 60,000
     raises   ValueError for an impossible holdout, ConnectionError if no mirror gave intact files
     """
+    from torchvision.datasets import MNIST  # takes seconds, and only this room needs it
+
     if not 0 <= holdout <= TRAINING_SIZE // 2:
         raise ValueError(f"holdout must be between 0 and {TRAINING_SIZE // 2:,}, not {holdout}")
     root = Path(root or os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib"))
@@ -91,6 +91,9 @@ def make_available(root: Path) -> None:
     Every file is checked by its MD5 sum; a damaged one is named, removed and fetched again. A lock
     lets several processes start at once.
     """
+    from torchvision.datasets import MNIST
+    from torchvision.datasets.utils import extract_archive
+
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     with FileLock(raw / ".lock"):

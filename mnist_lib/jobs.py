@@ -45,7 +45,7 @@ class Job:
 
     def executed(self, kind: str = "") -> Path:
         """Its executed copy; kind '.part' is one being made, '.failed' one that stopped early."""
-        root = results.results_folder().parent / "short" if is_short() else results.results_folder()
+        root = results.output_folder()
         name = "-".join([self.notebook.stem, *filter(None, [self.system]), f"seed-{self.seed}"])
         return root / "executed" / f"{name}{kind}.ipynb"
 

@@ -96,10 +96,13 @@ def commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def load_records(folder: Path | None = None) -> list[dict]:
-    """All readable records, by recipe and seed; others are named in a warning and left alone."""
+def load_records(folder: Path | None = None, name: str = "*") -> list[dict]:
+    """All readable records, or those of one recipe, by recipe and seed.
+
+    Unreadable ones are named in a warning and left alone.
+    """
     records = []
-    for path in sorted((folder or results_folder()).glob("runs/*/seed-*.json")):
+    for path in sorted((folder or results_folder()).glob(f"runs/{name}/seed-*.json")):
         try:
             record = json.loads(path.read_text())
             for name in ("recipe", "seed", "fingerprint", "parameters", "seconds"):
@@ -114,10 +117,11 @@ def load_records(folder: Path | None = None) -> list[dict]:
 
 def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
     """The records of exactly these settings; older versions of the recipe do not count."""
+    fingerprint = recipe.fingerprint()
     return [
         record
-        for record in load_records(folder)
-        if record["recipe"] == recipe.name and record["fingerprint"] == recipe.fingerprint()
+        for record in load_records(folder, recipe.name)
+        if record["recipe"] == recipe.name and record["fingerprint"] == fingerprint
     ]
 
 

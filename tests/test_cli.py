@@ -104,7 +104,7 @@ def test_execute_skip_and_force(folder, monkeypatch, capsys):
     assert list(records(folder)) == ["seed-1"]
     assert page.read_bytes() == source, "a shortened run changed the page"
     assert not (folder.parent / "results").exists(), "a shortened run wrote among the full ones"
-    executed = (folder.parent / "short/executed/01_plain-seed-1.ipynb").read_text()
+    executed = (folder.parent / "short/results/executed/01_plain-seed-1.ipynb").read_text()
     assert "epoch  2/2" in executed
     assert "papermill" not in executed
     assert str(folder) not in executed
@@ -128,10 +128,10 @@ def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys
     assert "1 finished, 0 skipped, 2 failed" in printed
     assert "ValueError: on purpose" in printed
     assert "02_silent.ipynb has no parameter SEED" in printed
-    copy = folder.parent / "short/executed/01_broken-seed-2.failed.ipynb"
+    copy = folder.parent / "short/results/executed/01_broken-seed-2.failed.ipynb"
     assert str(copy) in printed
     assert "on purpose" in copy.read_text()
-    assert (folder.parent / "short/executed/99_looks-seed-1.ipynb").exists()
+    assert (folder.parent / "short/results/executed/99_looks-seed-1.ipynb").exists()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_wrong_usage_is_explained(folder, arguments, message, monkeypatch, capsy
 def test_kill_at_any_moment_and_go_on(folder):
     """Killed with SIGKILL again and again: no record lost or half written, and it gets done."""
     write_notebook(folder, "01_plain", TRAIN)
-    executed = folder.parent / "short/executed"
+    executed = folder.parent / "short/results/executed"
     seeds = range(1, KILLS + 2)
     arguments = ["--jobs", "2", "--seeds", *map(str, seeds)]
     before: dict[str, int] = {}
