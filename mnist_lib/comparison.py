@@ -71,9 +71,8 @@ def comparison() -> pd.DataFrame:
     `here` is the last epoch, mean ± standard deviation over seeds. `difference` is here minus the
     last epoch of the log (the claim, where there is no log), in percentage points.
     """
-    return pd.DataFrame([as_row(recipe, facts()[recipe.name]) for recipe in SYSTEMS]).set_index(
-        "system"
-    )
+    rows = [as_row(recipe, facts()[recipe.name]) for recipe in SYSTEMS]
+    return pd.DataFrame(rows).set_index("system")
 
 
 def as_row(recipe: Recipe, fact: dict) -> dict:
@@ -122,19 +121,18 @@ def reference(fact: dict) -> float:
 
 
 def contradictions() -> pd.DataFrame:
-    """One row per slip of a source: the system, the slip, and what was measured here."""
+    """One row per slip of a source: the slip, and test accuracy and parameters found here."""
     rows = []
     for recipe in SYSTEMS:
-        runs = measured(recipe)
+        fact, runs = facts()[recipe.name], measured(recipe)
         here = results.mean_and_spread(runs["test_accuracy"]) if len(runs) else MISSING
-        parameters = f"{facts()[recipe.name]['parameters']:,}"
-        for slip in facts()[recipe.name]["slips"]:
+        for slip in fact["slips"]:
             rows.append(
                 {
                     "system": recipe.name,
-                    "the source": slip,
-                    "test accuracy here": here,
-                    "parameters": parameters,
+                    "slip": slip,
+                    "here": here,
+                    "parameters": f"{fact['parameters']:,}",
                 }
             )
     return pd.DataFrame(rows).set_index("system")

@@ -20,6 +20,7 @@ import torch
 
 from mnist_lib import badges, batch, jobs
 from mnist_lib.__main__ import main
+from mnist_lib.results import load_records, output_folder
 
 KILLS = int(os.environ.get("MNIST_LIB_TEST_KILLS", "2"))  # 20 by hand
 TRAIN = """\
@@ -249,6 +250,78 @@ def test_phases(folder):
         (["01_a seed 1", "02_b seed 1"], 1),
         (["99_c seed 1"], 1),
     ]
+
+
+# ---- published systems --------------------------------------------------------------------------
+
+TRAIN_SYSTEM = """\
+from mnist_lib import results
+from mnist_lib.data import load_mnist
+from mnist_lib.published import system
+from mnist_lib.train import fit
+recipe = system(SYSTEM)
+results.save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
+
+
+@pytest.fixture
+def systems_page(folder):
+    parameters = PARAMETERS + '\nSYSTEM = "S0-6"'
+    return write_notebook(folder, "10_systems", TRAIN_SYSTEM, parameters=parameters)
+
+
+def test_any_system_runs_by_name_and_only_once(folder, systems_page, monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    arguments = arguments_for(folder, "--system", "s1", "S4-6", "--seeds", "1", "2")
+    assert main(arguments) == 0
+    found = {(r["recipe"], r["seed"]) for r in load_records(output_folder(short=True))}
+    assert found == {("S1", 1), ("S1", 2), ("S4-6", 1), ("S4-6", 2)}
+    copies = sorted(path.name for path in (folder.parent / "short/results/executed").iterdir())
+    assert copies == [
+        f"10_systems-{name}-seed-{seed}.ipynb" for name in ("S1", "S4-6") for seed in (1, 2)
+    ]
+    planned = jobs.plan([systems_page], [1, 2], "cpu", ["S1", "S4-6"])
+    assert jobs.unfinished(planned) == []
+
+
+def test_without_a_name_the_notebook_runs_its_own_system(folder, systems_page):
+    (job,) = jobs.plan([systems_page], [1])
+    assert [recipe.name for recipe in job.recipes] == ["S0-6"] and job.makes_page
+    assert batch.parameters_of(job) == {}
+
+
+def test_only_the_default_system_becomes_the_page_and_it_comes_last(folder, systems_page):
+    step = write_notebook(folder, "01_a")
+    planned = jobs.plan([step, systems_page], [1, 2], None, jobs.find_systems(["all"]))
+    assert len(planned) == 2 * (1 + 21)
+    (others, _), (pages, at_once) = jobs.phases(planned, width=2)
+    assert [str(job) for job in pages] == ["01_a seed 1", "10_systems S0-6 seed 1"] and at_once == 1
+    assert len(others) == 42
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--system", "S9"], "no published system 'S9'; there are S0-1, "),
+        (["--system", "S1", "--", "01"], "leave out the others"),
+    ],
+)
+def test_a_system_that_cannot_be_run_is_refused(
+    folder, systems_page, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    assert main(["run", "--short", "--folder", str(folder), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_systems_are_listed(folder, capsys):
+    assert main(["systems"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("S") for line in lines) == 21
+    (row,) = [line for line in lines if line.startswith("S0-3 ")]
+    assert "2,211 (claimed 9,752)" in row and "99.02%" in row
+
+
+# ---- badges -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_lib import published, results
-from mnist_lib.augment import Batches
 from mnist_lib.published import SYSTEMS, system, weights_from_blocks
-from mnist_lib.recipes import Recipe
-from mnist_lib.schedules import SGD
 from mnist_lib.summary import INPUT_SIZE, count_parameters, layer_table, receptive_field
 from mnist_lib.train import fit
 
@@ -238,22 +235,3 @@ def test_an_unknown_system_is_refused_with_the_list():
 
 def test_what_had_to_be_chosen_is_named_for_every_system_without_a_full_recipe():
     assert set(published.CHOSEN) == {"S2-1", "S2-2", "S2-3", "S3-1", "S3-2", "S3-3"}
-
-
-def test_a_system_of_your_own_in_under_20_lines(synthetic, results):
-    """The recipe that README and notebook 10 show."""
-    from mnist_lib.published import conv, log_softmax, pool
-
-    def mine():
-        return nn.Sequential(
-            conv(1, 8, then="norm relu"), pool(), conv(8, 8, then="norm relu"), pool(),
-            conv(8, 10), nn.AdaptiveAvgPool2d(1), log_softmax(),
-        )  # fmt: skip
-
-    own = Recipe(
-        "mine-1", "a network of my own", mine, SGD(0.1), batch_size=64, epochs=3, holdout=192
-    )
-    run = fit(own, synthetic)
-    assert run.history[-1]["test_accuracy"] > 0.5
-    batches = Batches(synthetic.test_images, synthetic.test_labels, 100)
-    assert len(batches) == 3
