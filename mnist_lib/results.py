@@ -131,11 +131,18 @@ def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn
     if not path.exists():
         raise FileNotFoundError(
             f"no checkpoint of '{recipe.name}' with seed {seed}: "
-            f"python -m mnist_lib run {recipe.name[:2]} --seeds {seed} makes it"
+            f"{how_to_run(recipe)} --seeds {seed} makes it"
         )
     model = new_network(recipe, seed)
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return model.eval()
+
+
+def how_to_run(recipe: Recipe) -> str:
+    """The command that makes a record of this recipe; only the journey's begin with a number."""
+    number = recipe.name[:2]
+    what = number if number.isdigit() else f"--system {recipe.name}"
+    return f"python -m mnist_lib run {what}"
 
 
 def finals(recipe: Recipe, folder: Path | None = None) -> pd.DataFrame:
@@ -154,9 +161,7 @@ def finals(recipe: Recipe, folder: Path | None = None) -> pd.DataFrame:
             }
         )
     if not rows:
-        raise LookupError(
-            f"no records of '{recipe.name}': python -m mnist_lib run {recipe.name[:2]} makes one"
-        )
+        raise LookupError(f"no records of '{recipe.name}': {how_to_run(recipe)} makes one")
     return pd.DataFrame(rows).set_index("seed")
 
 
