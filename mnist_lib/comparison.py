@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 
 import pandas as pd
 
@@ -13,126 +14,140 @@ from mnist_lib.summary import count_parameters
 MISSING = "–"
 
 
+@cache
 def facts() -> dict[str, dict]:
     """What the sources say of each system, see results/published.json; accuracies are fractions.
 
-    log_test_accuracy  one per epoch; None where the source prints no log of its own
-    slips              contradictions of the source, each half a sentence about it
+    claimed_test_accuracy  as printed in the text; own_test_accuracy where two were exchanged
+    log_test_accuracy      one per epoch; None where the source prints no log of its own
+    slips                  contradictions of the source, each half a sentence about it
     """
     return json.loads((results.PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
 
 
-def measured(recipe: Recipe) -> pd.DataFrame:
-    """Last epochs of all recorded seeds; an empty table where there are none yet."""
-    try:
-        return results.finals(recipe)
-    except LookupError:
-        return pd.DataFrame()
+def measured(recipe: Recipe, epoch: int | None = None) -> pd.Series:
+    """Test accuracy of every recorded seed after this epoch (None: the last); may be empty."""
+    records = results.records_of(recipe)
+    last = (epoch or recipe.epochs) - 1
+    return pd.Series({r["seed"]: r["history"][last]["test_accuracy"] for r in records}, dtype=float)
 
 
 def point(recipe: Recipe) -> dict:
     """A recipe's place in a figure: parameters, mean and spread of its last test accuracies."""
     runs = measured(recipe)
-    accuracies = runs["test_accuracy"] if len(runs) else pd.Series(dtype=float)
-    return {
-        "parameters": count_parameters(recipe.network()),
-        "mean": accuracies.mean(),
-        "spread": accuracies.std(),
-    }
+    parameters = count_parameters(recipe.network())
+    return {"parameters": parameters, "mean": runs.mean(), "spread": runs.std()}
+
+
+def binomial(accuracy: float) -> float:
+    """Standard deviation of an accuracy if each of the 10,000 images were a throw of its own."""
+    return math.sqrt(accuracy * (1 - accuracy) / results.TEST_SIZE)
 
 
 def run_to_run() -> tuple[float, int]:
-    """Standard deviation of one run's test accuracy, and its degrees of freedom.
+    """Spread of one run's test accuracy in units of `binomial`, and its degrees of freedom.
 
-    Pooled over all systems with several seeds, because three runs alone say little about spread.
+    Pooled over all systems with several seeds, because three runs alone say little about spread;
+    in these units, because a system with twice the errors spreads more.
     raises LookupError if no system has two
     """
-    groups = [runs["test_accuracy"] for runs in map(measured, SYSTEMS) if len(runs) > 1]
-    degrees = sum(len(group) - 1 for group in groups)
+    seen, groups = set(), []
+    for recipe in SYSTEMS:
+        runs = measured(recipe)
+        runs = runs[[(recipe.fingerprint(), seed) not in seen for seed in runs.index]]
+        seen |= {(recipe.fingerprint(), seed) for seed in runs.index}
+        if len(runs) > 1:
+            groups.append(runs)
+    degrees = sum(len(runs) - 1 for runs in groups)
     if degrees == 0:
-        raise LookupError(
-            "no system has two seeds: python -m mnist_lib run --system S0-6 --seeds 1 2"
-        )
-    squares = sum(group.var() * (len(group) - 1) for group in groups)
+        raise LookupError("no system has two seeds yet, so nothing is known about spread")
+    squares = sum((len(runs) - 1) * runs.var() / binomial(runs.mean()) ** 2 for runs in groups)
     return math.sqrt(squares / degrees), degrees
 
 
-def noise(seeds: int) -> float:
-    """By how much one published run and the mean of this many runs differ by chance (95 %)."""
+def noise(accuracy: float, seeds: int, spread: float, degrees: int) -> float:
+    """By how much one published run and the mean of so many of ours differ by chance (95 %).
+
+    accuracy         about which both lie
+    spread, degrees  from `run_to_run`
+    """
     from scipy import stats  # takes a second to import
 
-    spread, degrees = run_to_run()
-    return stats.t.ppf(0.975, degrees) * spread * math.sqrt(1 + 1 / seeds)
+    width = stats.t.ppf(0.975, degrees) * spread * binomial(accuracy)
+    return width * math.sqrt(1 + 1 / seeds)
 
 
 def comparison() -> pd.DataFrame:
     """One row per system: claimed, in its own log (last epoch, best in brackets), and here.
 
-    `here` is the last epoch, mean ± standard deviation over seeds. `difference` is here minus the
-    last epoch of the log (the claim, where there is no log), in percentage points.
+    here          last epoch, mean ± standard deviation over seeds
+    difference    ours minus the log's, after the last epoch that the log shows; where there is no
+                  log, ours minus the claim, in brackets because a claim may be a best epoch
+    within noise  whether chance alone makes as large a difference in one case of 20 or more
     """
-    rows = [as_row(recipe, facts()[recipe.name]) for recipe in SYSTEMS]
+    try:
+        spread = run_to_run()
+    except LookupError:
+        spread = None
+    rows = [as_row(recipe, facts()[recipe.name], spread) for recipe in SYSTEMS]
     return pd.DataFrame(rows).set_index("system")
 
 
-def as_row(recipe: Recipe, fact: dict) -> dict:
+def as_row(recipe: Recipe, fact: dict, spread: tuple[float, int] | None) -> dict:
     """One row of the comparison, as text."""
+    log, records = fact["log_test_accuracy"], results.records_of(recipe)
+    runs = measured(recipe)
     row = {
         "system": recipe.name,
         "change": recipe.change,
         "parameters": f"{fact['parameters']:,}",
         "epochs": recipe.epochs,
         "claimed": f"{fact['claimed_test_accuracy']:.2%}",
-        "log": MISSING,
-        "here": MISSING,
-        "seeds": 0,
-        "errors of 10,000": MISSING,
+        "log": f"{log[-1]:.2%} (best {max(log):.2%})" if log else MISSING,
+        "here": results.mean_and_spread(runs) if len(runs) else MISSING,
+        "seeds": len(runs),
+        "errors of 10,000": " ".join(str(round((1 - a) * results.TEST_SIZE)) for a in runs)
+        or MISSING,
         "difference": MISSING,
         "within noise": MISSING,
-        "seconds an epoch, there": fact["seconds_per_epoch"] or MISSING,
-        "here, seconds": MISSING,
+        "s/epoch there": str(fact["seconds_per_epoch"] or MISSING),
+        "s/epoch here": MISSING,
     }
     if fact["claimed_parameters"] != fact["parameters"]:
         row["parameters"] += f" (claimed {fact['claimed_parameters']:,})"
-    log = fact["log_test_accuracy"]
-    if log is not None:
-        row["log"] = f"{log[-1]:.2%} (best {max(log):.2%})"
-    runs = measured(recipe)
     if len(runs):
-        row |= {
-            "here": results.mean_and_spread(runs["test_accuracy"]),
-            "seeds": len(runs),
-            "errors of 10,000": " ".join(map(str, runs["errors"])),
-            "here, seconds": f"{runs['seconds'].median() / recipe.epochs:.0f}",
-        }
-        difference = runs["test_accuracy"].mean() - reference(fact)
-        row["difference"] = f"{difference * 100:+.2f}"
-        try:
-            row["within noise"] = "yes" if abs(difference) <= noise(len(runs)) else "no"
-        except LookupError:
-            pass
+        seconds = pd.Series([record["seconds"] for record in records]).median()
+        row["s/epoch here"] = f"{seconds / recipe.epochs:.0f}"
+        gap = difference(recipe)
+        row["difference"] = f"{gap * 100:+.2f}" if log else f"({gap * 100:+.2f})"
+        if log and spread:
+            row["within noise"] = "yes" if abs(gap) <= noise(log[-1], len(runs), *spread) else "no"
     return row
 
 
-def reference(fact: dict) -> float:
-    """What to compare with: the last epoch of the source's own log, else its claim."""
+def difference(recipe: Recipe) -> float:
+    """Our mean minus the source's accuracy after the last epoch of its log, or minus its claim."""
+    fact = facts()[recipe.name]
     log = fact["log_test_accuracy"]
-    return log[-1] if log is not None else fact["claimed_test_accuracy"]
+    if log is None:
+        return measured(recipe).mean() - fact["own_test_accuracy"]
+    return measured(recipe, epoch=len(log)).mean() - log[-1]
 
 
 def contradictions() -> pd.DataFrame:
-    """One row per slip of a source: the slip, and test accuracy and parameters found here."""
+    """One row per slip of a source, with parameters and last accuracies found here."""
     rows = []
     for recipe in SYSTEMS:
-        fact, runs = facts()[recipe.name], measured(recipe)
-        here = results.mean_and_spread(runs["test_accuracy"]) if len(runs) else MISSING
-        for slip in fact["slips"]:
-            rows.append(
-                {
-                    "system": recipe.name,
-                    "slip": slip,
-                    "here": here,
-                    "parameters": f"{fact['parameters']:,}",
-                }
-            )
+        found = {"train": MISSING, "test": MISSING}
+        if results.records_of(recipe):
+            runs = results.finals(recipe)
+            found = {
+                part: results.mean_and_spread(runs[f"{part}_accuracy"])
+                for part in ("train", "test")
+            }
+        parameters = f"{facts()[recipe.name]['parameters']:,}"
+        rows += [
+            {"system": recipe.name, "slip": slip, "parameters": parameters, **found}
+            for slip in facts()[recipe.name]["slips"]
+        ]
     return pd.DataFrame(rows).set_index("system")

@@ -21,7 +21,7 @@ from mnist_lib.schedules import SGD, Adam, Constant, Schedule
 class Recipe:
     """Everything that decides a run except its seed and its machine.
 
-    name     begins with the number of its notebook
+    name     begins with the number of its notebook; a published system's is its id
     change   what is new against the parent, in a few words for the ledger
     holdout  training images set aside for validation
     """
@@ -51,9 +51,10 @@ class Recipe:
         }
 
     def fingerprint(self) -> str:
-        """Short hash of settings and layers: recipes with one fingerprint give the same run.
+        """Short hash of settings and layers: a record with another fingerprint is out of date.
 
-        The layers count too, because a network can be edited without changing its name.
+        The layers count too, because a network can be edited without changing its name. How their
+        first weights are drawn is not seen.
         """
         text = json.dumps([self.settings(), *map(layer_facts, self.network().modules())])
         return hashlib.sha256(text.encode()).hexdigest()[:12]

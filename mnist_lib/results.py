@@ -105,8 +105,8 @@ def load_records(folder: Path | None = None, name: str = "*") -> list[dict]:
     for path in sorted((folder or results_folder()).glob(f"runs/{name}/seed-*.json")):
         try:
             record = json.loads(path.read_text())
-            for name in ("recipe", "seed", "fingerprint", "parameters", "seconds"):
-                record[name]
+            for key in ("recipe", "seed", "fingerprint", "parameters", "seconds"):
+                record[key]
             record["history"][-1]["test_accuracy"]
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             warnings.warn(f"skipped the unreadable record {path}: {error!r}", stacklevel=2)

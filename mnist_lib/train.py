@@ -172,7 +172,7 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def new_network(recipe: Recipe, seed: int) -> nn.Module:
-    """The recipe's network with PyTorch's default initialisation, drawn from this seed alone."""
+    """The recipe's network, its weights drawn from this seed alone."""
     with own_randomness(seed):
         return recipe.network()
 

@@ -14,7 +14,7 @@ from mnist_lib.augment import RandomAffine, affine
 
 @dataclass(frozen=True)
 class NearestAffine(RandomAffine):
-    """The same with torchvision's defaults: the nearest pixel's value, shifts by whole pixels.
+    """RandomAffine with torchvision's defaults: the nearest pixel's value, shifts by whole pixels.
 
     fill  what comes in from outside, 0..1
     """
@@ -33,8 +33,7 @@ class NearestAffine(RandomAffine):
 class ShiftScaleRotate(RandomAffine):
     """As albumentations' of that name: what comes in from outside is the image's reflection.
 
-    Its fixed point is the corner shared by the four middle pixels' lower right one and its
-    neighbours, half a pixel off the centre in each direction, as OpenCV counts positions.
+    Its fixed point is the centre of a pixel, half a pixel right of and below the image's centre.
     """
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -86,7 +85,7 @@ def change_contrast(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class BrightnessContrast:
-    """As albumentations' RandomBrightnessContrast: black background becomes grey as well.
+    """As albumentations' RandomBrightnessContrast; a positive brightness makes black grey as well.
 
     brightness  added, drawn from -brightness..brightness
     contrast    factor before that, drawn from 1 - contrast..1 + contrast

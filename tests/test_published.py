@@ -1,4 +1,4 @@
-"""The published systems are built as published: every layer, every setting, every side effect."""
+"""The published systems are built as published: every layer, setting and known side effect."""
 
 import json
 from pathlib import Path
@@ -63,23 +63,55 @@ def test_the_receptive_field_is_right(recipe):
 
 def test_the_published_field_that_doubles_is_wrong_from_the_first_1x1_on():
     said = FACTS["S4-6"]["published_receptive_fields"]
-    rows = receptive_field(system("S4-6").network())[: len(said)]
-    assert rows["r"].tolist() == [3, 5, 6, 6, 10, 14, 18] != said
+    rows = receptive_field(system("S4-6").network())[:7]
+    assert rows["r"].tolist() == [3, 5, 6, 6, 10, 14, 18]
     wrong = [6]
-    for k in rows["k"][3:]:
+    for k in [*rows["k"][3:], 3]:
         wrong.append(2 * wrong[-1] + 2 * (k - 1))  # the slip: r_in times 2 as well
-    assert said[2:] == wrong
+    assert said[2:] == wrong  # eight layers, of which S4-6 has the first seven
+
+
+def operation(layer: nn.Module) -> str:
+    """A layer with everything that decides what it does, as in the facts."""
+    name = type(layer).__name__.lower()
+    if isinstance(layer, nn.Conv2d):
+        k, s, p = layer.kernel_size[0], layer.stride[0], layer.padding[0]
+        words = [f"conv {layer.in_channels} {layer.out_channels} k{k} s{s} p{p}"]
+        words += ["bias"] if layer.bias is not None else []
+        words += [f"groups{layer.groups}"] if layer.groups > 1 else []
+        words += [layer.padding_mode] if layer.padding_mode != "zeros" and k > 1 else []
+        return " ".join(words)
+    if isinstance(layer, nn.Linear):
+        return f"linear {layer.in_features} {layer.out_features} bias"
+    if isinstance(layer, nn.BatchNorm2d):
+        return f"{name} {layer.num_features}"
+    if "dropout" in name:
+        return f"{name} {layer.p:g}"
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        return name
+    return f"{name} {layer.kernel_size}" if "pool" in name else name
 
 
 @every_system
-def test_ten_log_probabilities_or_logits_come_out(recipe):
+def test_every_operation_is_the_published_one(recipe):
+    """With the ReLUs and dropouts that a printed table may not show, in their order."""
+    ours = [operation(layer) for layer in recipe.network().modules() if not list(layer.children())]
+    unknown = "dropout None"  # S2 does not say how much: our choice
+    theirs = [
+        mine if said == unknown else said
+        for mine, said in zip(ours, TABLES[recipe.name]["operations"], strict=True)
+    ]
+    assert ours == theirs
+    assert (unknown in TABLES[recipe.name]["operations"]) == (recipe.name in ("S2-2", "S2-3"))
+
+
+@every_system
+def test_ten_log_probabilities_come_out_or_logits_for_s2(recipe):
     with torch.no_grad():
         output = recipe.network().eval()(torch.randn(3, *INPUT_SIZE))
     assert output.shape == (3, 10)
-    labels = torch.tensor([1, 2, 3])
-    torch.testing.assert_close(
-        F.cross_entropy(output, labels), F.nll_loss(output.log_softmax(1), labels)
-    )
+    sums = output.exp().sum(1)
+    assert torch.allclose(sums, torch.ones(3), atol=1e-5) != recipe.name.startswith("S2")
 
 
 def test_dropout_at_zero_is_no_dropout():
@@ -152,17 +184,46 @@ def test_weights_in_the_published_layout_make_the_same_network(tmp_path):
 # ---- settings -----------------------------------------------------------------------------------
 
 
-@every_system
-def test_all_60000_images_and_the_published_epochs(recipe):
-    assert recipe.holdout == 0
-    assert recipe.epochs == FACTS[recipe.name]["epochs"]
+CROP_AND_TURN = (
+    "Chain(steps=(Sometimes(probability=0.1, augment=CenterZoom(size=22)), "
+    "NearestAffine(degrees=15, translate=0.0, scale=0.0, shear=0.0, fill=0.0)))"
+)
+TURN_MOVE_JITTER = (
+    f"Chain(steps=(NearestAffine(degrees=6, translate=0.0, scale=0.0, shear=0.0, fill={1 / 255}), "
+    "NearestAffine(degrees=7, translate=0.1, scale=0.2, shear=10, fill=0.0), "
+    "ColorJitter(brightness=0.4, contrast=0.4)))"
+)
+SHIFT_AND_SHADE = (
+    "Chain(steps=(Sometimes(probability=0.5, augment=ShiftScaleRotate(degrees=7, translate=0.09, "
+    "scale=0.09, shear=0.0)), Sometimes(probability=0.5, "
+    "augment=BrightnessContrast(brightness=0.2, contrast=0.2))))"
+)
 
 
 @pytest.mark.parametrize(
-    "names, size", [("S0-1 S0-6 S1 S4-0 S4-6", 128), ("S2-1 S2-3", 1024), ("S3-1 S3-x5", 32)]
+    "names, batch_size, epochs, augment",
+    [
+        ("S0-1 S0-2 S0-3 S0-4 S4-0 S4-1 S4-2 S4-3 S4-4", 128, 15, "None"),
+        ("S0-5 S0-6", 128, 15, CROP_AND_TURN),
+        ("S1", 128, 19, CROP_AND_TURN),
+        ("S2-1 S2-2", 1_024, 15, "None"),
+        ("S2-3", 1_024, 15, None),  # the source does not say
+        ("S3-1 S3-2", 32, 15, "None"),
+        ("S3-3 S3-x5", 32, 15, SHIFT_AND_SHADE),
+        ("S4-5 S4-6", 128, 15, TURN_MOVE_JITTER),
+    ],
 )
-def test_the_batch_sizes(names, size):
-    assert {system(name).batch_size for name in names.split()} == {size}
+def test_batches_epochs_and_augmentation(names, batch_size, epochs, augment):
+    for recipe in map(system, names.split()):
+        assert (recipe.batch_size, recipe.epochs, recipe.holdout) == (batch_size, epochs, 0)
+        assert FACTS[recipe.name]["epochs"] in (epochs, None)
+        assert augment in (None, recipe.settings()["augment"])
+
+
+def test_every_system_has_its_batches_tested():
+    (mark,) = test_batches_epochs_and_augmentation.pytestmark
+    named = " ".join(names for names, *_ in mark.args[1]).split()
+    assert sorted(named) == sorted(TABLES)
 
 
 def walk(name: str, batches: int = 1_875) -> list[tuple[float, float]]:
@@ -183,6 +244,16 @@ def walk(name: str, batches: int = 1_875) -> list[tuple[float, float]]:
 def test_step_decay_of_s0(name):
     rates, momenta = zip(*walk(name, 469), strict=True)
     assert rates[:15] == pytest.approx([0.5] * 10 + [0.05] * 5) and set(momenta) == {0.9}
+
+
+@pytest.mark.parametrize("name", ["S4-0", "S4-1", "S4-2", "S4-3", "S4-4", "S4-5"])
+def test_the_constant_rate_of_s4(name):
+    assert set(walk(name, 469)) == {(0.01, 0.9)}
+
+
+def test_step_decay_of_s1():
+    rates, momenta = zip(*walk("S1", 469), strict=True)
+    assert rates[:19] == pytest.approx([0.25] * 10 + [0.025] * 9) and set(momenta) == {0.9}
 
 
 @pytest.mark.parametrize("name, peak", [("S0-6", 1.0), ("S4-6", 0.015)])
@@ -212,6 +283,7 @@ def test_the_rates_of_s3_1_are_the_printed_ones():
         0.002534, 0.004667, 0.006801, 0.008934, 0.009523, 0.008571, 0.007619, 0.006666,
         0.005714, 0.004761, 0.003809, 0.002857, 0.001904, 0.000952,
     ]  # fmt: skip
+    # the first row says 0.01: a second scheduler, which this project leaves out, for one batch
     rates, _ = zip(*walk("S3-1"), strict=True)
     assert rates[1:15] == pytest.approx(printed, abs=1e-6)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
-from mnist_lib import augment, twins
+from mnist_lib import twins
 from mnist_lib.augment import Chain, RandomAffine, Sometimes, affine, to_float
 from mnist_lib.twins import (
     BrightnessContrast,
@@ -79,7 +79,7 @@ def test_nearest_affine_is_that_of_torchvision(some, fill, angle, x, y, magnific
             InterpolationMode.NEAREST,
             fill=[round(fill * 255)],
         )
-        assert ((moved - as_image(theirs)).abs() > GREY).float().mean() < 0.02
+        assert ((moved - as_image(theirs)).abs() > 0.5 * GREY).float().mean() < 0.02
 
 
 @given(angle=st.floats(-30, 30))
@@ -91,7 +91,7 @@ def test_a_rotation_is_a_nearest_affine(some, angle):
         ours = NearestAffine(fill=GREY)(some[:4], generator())
     for image, moved in zip(some[:4], ours, strict=True):
         theirs = torchvision.rotate(as_picture(image), angle, fill=[1])
-        assert ((moved - as_image(theirs)).abs() > GREY).float().mean() < 0.02
+        assert ((moved - as_image(theirs)).abs() > 0.5 * GREY).float().mean() < 0.02
 
 
 @given(
@@ -242,4 +242,3 @@ def test_the_ranges_are_those_of_random_affine(monkeypatch):
             assert torch.allclose(ours * 28, (plain * 28).round(), atol=1e-4)
         else:
             assert torch.equal(ours, plain)
-    assert augment.affine is affine
