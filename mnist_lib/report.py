@@ -11,6 +11,8 @@ from mnist_lib.data import load_mnist
 from mnist_lib.files import write_atomically
 from mnist_lib.train import predict
 
+TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
+
 
 def rebuild() -> list[Path]:
     """Write figures/*.png and the README's ledger; returns what was written.
@@ -29,7 +31,9 @@ def rebuild() -> list[Path]:
         written.append(write_figure(project / "figures" / "mistakes.png", mistakes()))
     readme = project / "README.md"
     if readme.exists():
-        text = fill(readme.read_text(encoding="utf-8"), "ledger", as_markdown(recipes))
+        ledger = as_markdown(results.ledger(recipes))
+        text = fill(readme.read_text(encoding="utf-8"), "ledger", ledger)
+        text = fill(text, "systems", as_markdown(comparison.comparison().drop(columns=TOO_WIDE)))
         text = fill(text, "minutes", minutes(recipes))
         if journey.BEST in recipes:
             text = fill(text, "result", headline())
@@ -99,9 +103,9 @@ def minutes(recipes) -> str:
     return f"Minutes of training per notebook ({'; '.join(sorted(threads))}): {times}."
 
 
-def as_markdown(recipes) -> str:
-    """The ledger as a Markdown table."""
-    table = results.ledger(recipes).reset_index()
+def as_markdown(table: pd.DataFrame) -> str:
+    """A table, its index first, in Markdown."""
+    table = table.reset_index()
     lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
     return "\n".join(lines)

@@ -16,6 +16,8 @@ Words that stay.
 
 <!-- minutes -->
 <!-- /minutes -->
+<!-- systems -->
+<!-- /systems -->
 <!-- ledger -->
 an old table
 <!-- /ledger -->
@@ -106,8 +108,9 @@ def test_the_report_is_made_from_the_records(steps, trained, results, readme, no
     text = readme.read_text(encoding="utf-8")
     assert "an old table" not in text and "Words that stay." in text
     assert text.endswith("<!-- /ledger -->\nThe end.\n")
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert table == report.as_markdown(steps).splitlines()
+    between = text.split("<!-- ledger -->\n")[1].split("<!-- /ledger -->")[0]
+    table = between.splitlines()
+    assert table == report.as_markdown(records.ledger(steps)).splitlines()
     assert [line.split(" | ")[0] for line in table[2:]] == ["| 01-first", "| 02-second"]
     runs = records.finals(steps[1])
     assert f"**{records.mean_and_spread(runs['test_accuracy'])} test accuracy** (2 seeds, " in text
@@ -121,7 +124,7 @@ def test_the_report_is_made_from_the_records(steps, trained, results, readme, no
 def test_the_table_has_as_many_cells_in_every_line(steps, trained):
     for step in steps:
         records.save(trained(step, 1))
-    lines = report.as_markdown(steps).splitlines()
+    lines = report.as_markdown(records.ledger(steps)).splitlines()
     assert len({line.count("|") for line in lines}) == 1 and len(lines) == 4
 
 
@@ -145,7 +148,8 @@ def test_a_readme_without_its_regions_is_left_as_it_is(steps, trained, readme, n
     for step in steps:
         records.save(trained(step, 1))
     readme.write_text(
-        "# Digits\n<!-- ledger -->\n<!-- /ledger -->\n<!-- minutes -->\n<!-- /minutes -->\n",
+        "# Digits\n<!-- ledger -->\n<!-- /ledger -->\n<!-- minutes -->\n<!-- /minutes -->\n"
+        "<!-- systems -->\n<!-- /systems -->\n",
         encoding="utf-8",
     )
     before = readme.read_bytes()
