@@ -67,7 +67,9 @@ def xavier(network: nn.Module) -> nn.Module:
 
 # ---- S0 and S1: one author, convolution - ReLU - normalisation ----------------------------------
 
-stage = partial(conv, then="relu norm dropout2d", padding_mode="replicate")
+stage = partial(conv, then="relu norm dropout2d")
+# they pad with copies of the border; where there is no padding that only costs time
+padded = partial(stage, padding=1, padding_mode="replicate")
 
 
 def looks_then_mixes(n_in: int, n_out: int) -> nn.Sequential:
@@ -79,7 +81,7 @@ def s0_1() -> nn.Sequential:
     return nn.Sequential(
         stage(1, 8), stage(8, 16), pool(),
         conv(16, 8, 1), stage(8, 16), stage(16, 16), pool(),
-        conv(16, 8, 1), stage(8, 16, padding=1), stage(16, 16, padding=1),
+        conv(16, 8, 1), padded(8, 16), padded(16, 16),
         conv(16, 10, 1), nn.AdaptiveAvgPool2d(1), log_softmax(),
     )  # fmt: skip
 

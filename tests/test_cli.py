@@ -265,7 +265,7 @@ results.save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=D
 
 @pytest.fixture
 def systems_page(folder):
-    parameters = PARAMETERS + '\nSYSTEM = "S0-6"'
+    parameters = PARAMETERS + f'\nSYSTEM = "{jobs.DEFAULT_SYSTEM}"'
     return write_notebook(folder, "10_systems", TRAIN_SYSTEM, parameters=parameters)
 
 
@@ -285,7 +285,7 @@ def test_any_system_runs_by_name_and_only_once(folder, systems_page, monkeypatch
 
 def test_without_a_name_the_notebook_runs_its_own_system(folder, systems_page):
     (job,) = jobs.plan([systems_page], [1])
-    assert [recipe.name for recipe in job.recipes] == ["S0-6"] and job.makes_page
+    assert [recipe.name for recipe in job.recipes] == [jobs.DEFAULT_SYSTEM] and job.makes_page
     assert batch.parameters_of(job) == {}
 
 
@@ -294,7 +294,7 @@ def test_only_the_default_system_becomes_the_page_and_it_comes_last(folder, syst
     planned = jobs.plan([step, systems_page], [1, 2], None, jobs.find_systems(["all"]))
     assert len(planned) == 2 * (1 + 21)
     (others, _), (pages, at_once) = jobs.phases(planned, width=2)
-    assert [str(job) for job in pages] == ["01_a seed 1", "10_systems S0-6 seed 1"] and at_once == 1
+    assert [str(job) for job in pages] == ["01_a seed 1", "10_systems S4-6 seed 1"] and at_once == 1
     assert len(others) == 42
 
 

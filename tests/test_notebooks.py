@@ -17,6 +17,7 @@ from mnist_lib import journey
 from mnist_lib import results as records
 from mnist_lib.augment import Batches
 from mnist_lib.comparison import comparison
+from mnist_lib.jobs import DEFAULT_SYSTEM
 from mnist_lib.published import SYSTEMS, system
 from mnist_lib.train import epoch_line, evaluate, fit
 
@@ -332,7 +333,7 @@ def test_the_table_of_the_systems_is_that_of_the_records():
     page = "".join(output["data"]["text/html"])
     assert table_cells(page) == table_cells(comparison()._repr_html_())
     lines = EPOCH.findall(page_text(notebook))
-    record = record_of(system("S0-6"), seed=1)
+    record = record_of(system(DEFAULT_SYSTEM), seed=1)
     assert len(lines) == 15
     for row in record["history"]:
         assert epoch_line(row, 15) in page_text(notebook)

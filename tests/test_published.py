@@ -79,7 +79,7 @@ def operation(layer: nn.Module) -> str:
         words = [f"conv {layer.in_channels} {layer.out_channels} k{k} s{s} p{p}"]
         words += ["bias"] if layer.bias is not None else []
         words += [f"groups{layer.groups}"] if layer.groups > 1 else []
-        words += [layer.padding_mode] if layer.padding_mode != "zeros" and k > 1 else []
+        words += [layer.padding_mode] if layer.padding_mode != "zeros" else []
         return " ".join(words)
     if isinstance(layer, nn.Linear):
         return f"linear {layer.in_features} {layer.out_features} bias"
