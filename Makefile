@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test report badges clean
+.PHONY: help run quick test bench report badges clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -20,6 +20,9 @@ quick: $(INSTALLED) ## execute all notebooks shortened, in a few minutes, into s
 test: $(INSTALLED) ## unit tests, and all notebooks compared with their saved outputs
 	$(RUN) mnist_lib data
 	$(RUN) pytest -n 2 --dist loadfile
+
+bench: $(INSTALLED) ## how fast a training step is: plain loop, library and floor (an idle machine, please)
+	$(VENV)/bin/python benchmarks/speed.py
 
 report: $(INSTALLED) ## rebuild ledger, figures and the README's tables from results/
 	$(RUN) mnist_lib report

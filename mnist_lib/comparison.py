@@ -20,6 +20,7 @@ def facts() -> dict[str, dict]:
 
     claimed_test_accuracy  as printed in the text; own_test_accuracy where two were exchanged
     log_test_accuracy      one per epoch; None where the source prints no log of its own
+    repeated_test_accuracy  last epoch of the author's own later run of the same recipe, if known
     slips                  contradictions of the source, each half a sentence about it
     """
     return json.loads((results.PROJECT / "results" / "published.json").read_text(encoding="utf-8"))

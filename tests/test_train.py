@@ -122,7 +122,7 @@ def test_an_untrained_network_guesses(tiny, digits):
     recipe = tiny.but("00-plain", "a larger network", network=models.plain)
     for seed in (1, 2):
         loss, accuracy = evaluate(new_network(recipe, seed), batches)
-        assert loss == pytest.approx(2.303, abs=0.03)
+        assert loss == pytest.approx(2.303, abs=0.3)  # -log(1/10)
         assert accuracy == pytest.approx(0.1, abs=0.08)
 
 

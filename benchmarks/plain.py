@@ -1,0 +1,80 @@
+"""The training of a step as tutorials usually write it: one image, one transform call at a time.
+
+This is what the library is measured against, so it is written as they do: pictures, transforms per
+image, a DataLoader, the optimizer's default kernels, and `.item()` in every step.
+"""
+
+import albumentations
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision import transforms
+from torchvision.datasets import MNIST
+
+from mnist_lib.augment import MEAN, STD
+
+TO_TENSOR = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
+TURN = [
+    transforms.RandomApply([transforms.CenterCrop(22)], p=0.1),
+    transforms.Resize((28, 28)),
+    transforms.RandomRotation((-15.0, 15.0), fill=0),
+]
+MOVE = [
+    transforms.RandomRotation((-6.0, 6.0), fill=1),
+    transforms.RandomAffine(7, shear=10, translate=(0.1, 0.1), scale=(0.8, 1.2)),
+    transforms.ColorJitter(brightness=0.40, contrast=0.40, saturation=0.40, hue=0.1),
+]
+MILD = [transforms.RandomAffine(7, translate=(0.07, 0.07), scale=(0.9, 1.1), shear=5)]
+SHIFT = albumentations.Compose(
+    [
+        albumentations.Affine(
+            translate_percent=(-0.09, 0.09), scale=(0.91, 1.09), rotate=(-7, 7),
+            border_mode=cv2.BORDER_REFLECT_101, p=0.5,
+        ),
+        albumentations.RandomBrightnessContrast(p=0.5),
+        albumentations.Normalize((MEAN,), (STD,)),
+        albumentations.ToTensorV2(),
+    ]
+)  # fmt: skip
+
+TRANSFORMS = {
+    "S0-6": transforms.Compose(TURN + TO_TENSOR),
+    "S3-3": lambda picture: SHIFT(image=np.array(picture)[..., None])["image"],
+    "S4-6": transforms.Compose(MOVE + TO_TENSOR),
+    "06-one-cycle": transforms.Compose(MILD + TO_TENSOR),
+    "07-separable": transforms.Compose(MILD + TO_TENSOR),
+}
+
+
+def loader(name: str, root: str, images: int, batch_size: int, workers: int) -> DataLoader:
+    """The first images of the training set, as the tutorial of this step loads them."""
+    dataset: Dataset = MNIST(root, train=True, transform=TRANSFORMS[name])
+    return DataLoader(
+        Subset(dataset, range(images)), batch_size=batch_size, shuffle=True, num_workers=workers
+    )
+
+
+def train_epoch(model, batches, optimizer, schedule) -> tuple[float, float]:
+    """One pass; loss and accuracy are read in every step, for the progress bar of the tutorials."""
+    model.train()
+    loss_sum, correct, count = 0.0, 0, 0
+    for data, target in batches:
+        optimizer.zero_grad()
+        output = F.log_softmax(model(data), dim=1)
+        loss = F.nll_loss(output, target)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        loss_sum += loss.item()
+        correct += output.argmax(dim=1).eq(target).sum().item()
+        count += len(target)
+    return loss_sum / len(batches), correct / count
+
+
+def build_optimizer(optimizer, model) -> torch.optim.Optimizer:
+    """The recipe's optimizer with PyTorch's default kernels."""
+    kind = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[type(optimizer).__name__]
+    settings = {"momentum": optimizer.momentum} if hasattr(optimizer, "momentum") else {}
+    return kind(model.parameters(), lr=optimizer.learning_rate, **settings)

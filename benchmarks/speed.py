@@ -1,0 +1,280 @@
+"""How fast a training step is: the plain loop, this library, and the floor.
+
+python benchmarks/speed.py [--rounds 5] [--images 6400] [--steps S0-6 ...] [--only KIND]
+
+(a) the plain loop of the tutorials, with 0 and with 2 workers
+(b) the library as a notebook uses it: Batches, train_epoch
+(c) the floor: the same network, optimizer and batch size on batches prepared in advance
+
+All variants of a step are timed in one process, one after the other, round by round; a ratio is
+taken within a round, and its spread is that over the rounds. Everything goes to
+results/speed.json; on a machine that does other work as well the numbers mean nothing.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import plain
+import torch
+import torch.nn.functional as F
+from platformdirs import user_cache_dir
+
+from mnist_lib.augment import Batches
+from mnist_lib.data import Digits, load_mnist
+from mnist_lib.device import choose_device, memory_format
+from mnist_lib.files import write_atomically
+from mnist_lib.journey import JOURNEY
+from mnist_lib.published import SYSTEMS
+from mnist_lib.recipes import Recipe
+from mnist_lib.results import PROJECT
+from mnist_lib.train import EVALUATION_BATCH, evaluate, new_network, train_epoch, training_batches
+
+RECIPES = {recipe.name: recipe for recipe in (*SYSTEMS, *JOURNEY)}
+STEPS = ["S0-6", "S3-3", "S4-6", "06-one-cycle", "07-separable"]
+WARM_UP = 2  # rounds that are not counted: caches, memory, the choice of kernels
+
+
+def main() -> None:
+    options = arguments()
+    device = choose_device(options.device)
+    digits = load_mnist(holdout=0)
+    found = {"machine": machine(device), "rounds": options.rounds, "images": options.images}
+    found["steps"] = {}
+    for name in options.steps:
+        found["steps"][name] = compare(RECIPES[name], digits, device, options)
+        print_step(name, found["steps"][name])
+    found["evaluation, images per second"] = evaluation(digits, device, options.rounds)
+    found["growth with images, seconds"] = growth(RECIPES["06-one-cycle"], digits, device)
+    found["import, seconds"] = imports(options.rounds)
+    found["peak memory, MiB"] = peak_memory(device)
+    for name in ("evaluation, images per second", "growth with images, seconds",
+                 "import, seconds", "peak memory, MiB"):  # fmt: skip
+        print(f"{name}: {found[name]}")
+    write_atomically(PROJECT / "results" / "speed.json", json.dumps(found, indent=1) + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="plain loop, library and floor, side by side")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=6_400, help="per round and variant")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, metavar="STEP")
+    return parser.parse_args()
+
+
+def machine(device: str) -> dict:
+    """What the figures belong to."""
+    return {
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+# ---- training steps ------------------------------------------------------------------------------
+
+
+def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
+    """Seconds of every variant in every round, the ratios to the library, and its breakdown."""
+    few = Digits(
+        digits.train_images[: options.images], digits.train_labels[: options.images],
+        *(digits.test_images[:0], digits.test_labels[:0]) * 2,
+    )  # fmt: skip
+    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
+    variants = {
+        f"plain, {workers} workers": plain_variant(recipe, root, options.images, workers, device)
+        for workers in (0, 2)
+    }
+    variants["library"] = library_variant(recipe, few, device)
+    variants["floor"] = floor_variant(recipe, few, device)
+    seconds = {name: [] for name in variants}
+    for number in range(WARM_UP + options.rounds):
+        for name, variant in variants.items():
+            spent = timed(variant, device)
+            if number >= WARM_UP:
+                seconds[name].append(spent)
+    library = seconds["library"]
+    ratios = {
+        name: [other / ours for other, ours in zip(spent, library, strict=True)]
+        for name, spent in seconds.items()
+        if name != "library"
+    }
+    return {
+        "seconds": seconds,
+        "times as long as the library": {name: spread(values) for name, values in ratios.items()},
+        "breakdown": breakdown(recipe, few, device),
+    }
+
+
+def timed(variant, device: str) -> float:
+    """Wall seconds of one call, until the device has finished."""
+    started = time.perf_counter()
+    variant()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def spread(values: list[float]) -> dict:
+    """Median, lowest and highest."""
+    return {
+        "median": round(statistics.median(values), 3),
+        "lowest": round(min(values), 3),
+        "highest": round(max(values), 3),
+    }
+
+
+def plain_variant(recipe, root, images, workers, device):
+    """(a): contiguous memory and default kernels, as nobody thinks of anything else."""
+    model = new_network(recipe, seed=1).to(device)
+    optimizer = plain.build_optimizer(recipe.optimizer, model)
+    batches = plain.loader(recipe.name, root, images, recipe.batch_size, workers)
+    schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
+    moved = OnDevice(batches, device)
+    return lambda: plain.train_epoch(model, moved, optimizer, schedule)
+
+
+class OnDevice:
+    """Batches, each moved to the device as it comes."""
+
+    def __init__(self, batches, device):
+        self.batches, self.device = batches, device
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __iter__(self):
+        for data, target in self.batches:
+            yield data.to(self.device), target.to(self.device)
+
+
+def built(recipe, steps, device):
+    """The library's network, optimizer and schedule, as `fit` makes them."""
+    model = new_network(recipe, seed=1).to(device, memory_format=memory_format(device))
+    optimizer = recipe.optimizer.build(model)
+    return model, optimizer, recipe.schedule.build(optimizer, steps, 1_000)
+
+
+def library_variant(recipe, digits, device):
+    """(b)"""
+    batches = training_batches(recipe, digits, 1, device)
+    model, optimizer, schedule = built(recipe, len(batches), device)
+    return lambda: train_epoch(model, batches, optimizer, schedule)
+
+
+def floor_variant(recipe, digits, device):
+    """(c): nothing but forward, backward and the optimizer."""
+    batches = list(training_batches(recipe, digits, 1, device))
+    model, optimizer, _ = built(recipe, len(batches), device)
+
+    def run():
+        model.train()
+        for x, y in batches:
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
+def breakdown(recipe, digits, device) -> dict[str, float]:
+    """Shares of the library's time; on a GPU it waits after each part, so there they only hint."""
+    batches = training_batches(recipe, digits, 1, device)
+    model, optimizer, schedule = built(recipe, len(batches), device)
+    spent = dict.fromkeys(("data", "forward", "backward", "optimizer", "rest"), 0.0)
+    last = time.perf_counter()
+
+    def until_now(part: str) -> None:
+        nonlocal last
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        spent[part] += now - last
+        last = now
+
+    model.train()
+    for x, y in batches:
+        until_now("data")
+        logits = model(x)
+        loss = F.cross_entropy(logits, y)
+        until_now("forward")
+        optimizer.zero_grad()
+        loss.backward()
+        until_now("backward")
+        optimizer.step()
+        until_now("optimizer")
+        schedule.step()
+        (logits.detach().argmax(1) == y).sum()
+        until_now("rest")
+    total = sum(spent.values())
+    return {part: round(seconds / total, 3) for part, seconds in spent.items()}
+
+
+def print_step(name: str, result: dict) -> None:
+    ratios = ", ".join(
+        f"{variant} {r['median']:.2f} ({r['lowest']:.2f} to {r['highest']:.2f})"
+        for variant, r in result["times as long as the library"].items()
+    )
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in result["breakdown"].items())
+    print(f"{name}: times as long as the library: {ratios}\n    library: {shares}", flush=True)
+
+
+# ---- the rest ------------------------------------------------------------------------------------
+
+
+def evaluation(digits: Digits, device: str, rounds: int) -> dict:
+    """Test images per second through the network of step 06."""
+    model, *_ = built(RECIPES["06-one-cycle"], 1, device)
+    batches = Batches(digits.test_images, digits.test_labels, EVALUATION_BATCH, device=device)
+    rates = [
+        len(digits.test_labels) / timed(lambda: evaluate(model, batches), device)
+        for _ in range(rounds + 1)
+    ]
+    return spread(rates[1:])
+
+
+def growth(recipe: Recipe, digits: Digits, device: str) -> dict[str, float]:
+    """Seconds of one pass over so many images."""
+    found = {}
+    for images in (10_000, 20_000, 40_000, 60_000):
+        few = Digits(
+            digits.train_images[:images], digits.train_labels[:images],
+            *(digits.test_images[:0], digits.test_labels[:0]) * 2,
+        )  # fmt: skip
+        found[str(images)] = round(timed(library_variant(recipe, few, device), device), 2)
+    return found
+
+
+def imports(rounds: int) -> dict:
+    """Seconds that all rooms together take to import, beyond PyTorch."""
+    code = (
+        "import torch, time; started = time.perf_counter();"
+        "import mnist_lib.report, mnist_lib.finder; print(time.perf_counter() - started)"
+    )
+    run = [sys.executable, "-c", code]
+    return spread([float(subprocess.check_output(run, text=True)) for _ in range(rounds)])
+
+
+def peak_memory(device: str) -> float:
+    """The most that this process held; of the GPU's memory where there is one."""
+    if device.startswith("cuda"):
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(kilobytes / 2 ** (20 if platform.system() == "Darwin" else 10))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main()
