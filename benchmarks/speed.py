@@ -1,6 +1,6 @@
 """How fast a training step is: the plain loop, this library, and the floor.
 
-python benchmarks/speed.py [--rounds 5] [--images 6400] [--steps S0-6 ...] [--only KIND]
+python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps S0-6 ...]
 
 (a) the plain loop of the tutorials, with 0 and with 2 workers
 (b) the library as a notebook uses it: Batches, train_epoch
@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import plain
 import torch
@@ -87,10 +86,7 @@ def machine(device: str) -> dict:
 
 def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
     """Seconds of every variant in every round, the ratios to the library, and its breakdown."""
-    few = Digits(
-        digits.train_images[: options.images], digits.train_labels[: options.images],
-        *(digits.test_images[:0], digits.test_labels[:0]) * 2,
-    )  # fmt: skip
+    few = first(digits, options.images)
     root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
     variants = {
         f"plain, {workers} workers": plain_variant(recipe, root, options.images, workers, device)
@@ -115,6 +111,11 @@ def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
         "times as long as the library": {name: spread(values) for name, values in ratios.items()},
         "breakdown": breakdown(recipe, few, device),
     }
+
+
+def first(digits: Digits, images: int) -> Digits:
+    """At most so many images of each part."""
+    return Digits(**{name: tensor[:images] for name, tensor in vars(digits).items()})
 
 
 def timed(variant, device: str) -> float:
@@ -249,11 +250,8 @@ def growth(recipe: Recipe, digits: Digits, device: str) -> dict[str, float]:
     """Seconds of one pass over so many images."""
     found = {}
     for images in (10_000, 20_000, 40_000, 60_000):
-        few = Digits(
-            digits.train_images[:images], digits.train_labels[:images],
-            *(digits.test_images[:0], digits.test_labels[:0]) * 2,
-        )  # fmt: skip
-        found[str(images)] = round(timed(library_variant(recipe, few, device), device), 2)
+        variant = library_variant(recipe, first(digits, images), device)
+        found[str(images)] = round(timed(variant, device), 2)
     return found
 
 
@@ -276,5 +274,4 @@ def peak_memory(device: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main()
