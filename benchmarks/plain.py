@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from mnist_lib.augment import MEAN, STD
+from mnist_lib.data import MEAN, STD
 
 TO_TENSOR = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
 TURN = [

@@ -5,26 +5,18 @@ An augmentation is any callable `augment(images, generator) -> images` on float3
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-MEAN, STD = 0.1307, 0.3081  # of the pixels of the 60,000 training images, scaled to 0..1
+from mnist_lib.data import normalise, to_float
+from mnist_lib.per_image import PerImage
+
+PREPARED = 512  # images, about
 
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-
-
-def to_float(images: torch.Tensor) -> torch.Tensor:
-    """uint8 0..255 to float32 0..1."""
-    return images.float().div_(255)
-
-
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """float32 0..1 to mean 0 and standard deviation 1 over the training set."""
-    return (images - MEAN) / STD
 
 
 class Batches:
@@ -63,11 +55,21 @@ class Batches:
             positions = torch.arange(count, device=device)
         else:
             positions = torch.randperm(count, generator=self.order).to(device)
-        for chosen in positions.split(self.batch_size):
+        # several batches are prepared at once: many small calls would cost more than their work
+        chunks = positions.split(self.batch_size * max(1, PREPARED // self.batch_size))
+        for x, chosen in zip(self.prepared(chunks), chunks, strict=True):
+            y = self.labels[chosen]
+            yield from zip(x.split(self.batch_size), y.split(self.batch_size), strict=True)
+
+    def prepared(self, chunks: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The images at these positions, chunk by chunk, augmented and normalised."""
+        if isinstance(self.augment, PerImage):
+            for pixels in self.augment.ahead(self.images, chunks, self.draws):
+                yield normalise(to_float(pixels.to(self.images.device)))
+            return
+        for chosen in chunks:
             x = to_float(self.images[chosen])
-            if self.augment is not None:
-                x = self.augment(x, self.draws)
-            yield normalise(x), self.labels[chosen]
+            yield normalise(x if self.augment is None else self.augment(x, self.draws))
 
 
 @dataclass(frozen=True)
@@ -153,34 +155,3 @@ class Chain:
         for step in self.steps:
             images = step(images, generator)
         return images
-
-
-@dataclass(frozen=True)
-class PerImage:
-    """A per-image pipeline as an augmentation: `albumentations.Compose` or torchvision transform.
-
-    albumentations gets a uint8 array (28, 28), torchvision a uint8 tensor (1, 28, 28); both must
-    give back the same shape. The pipeline draws anew for each image, and its random numbers are
-    seeded from the generator once per batch, so a run can be repeated. Slower than a batched
-    augmentation.
-    """
-
-    pipeline: Callable
-
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        seed = int(torch.randint(2**31, (), generator=generator, device=images.device))
-        pixels = (images * 255).round().byte().cpu()
-        if hasattr(self.pipeline, "set_random_seed"):  # albumentations ignores the global seeds
-            self.pipeline.set_random_seed(seed)
-            arrays = [self.pipeline(image=image)["image"] for image in pixels.squeeze(1).numpy()]
-            changed = torch.from_numpy(np.stack(arrays)).unsqueeze(1)
-        else:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                changed = torch.stack([self.pipeline(image) for image in pixels])
-        if changed.shape != images.shape:
-            raise ValueError(
-                f"the augmentation made {tuple(changed.shape)} of {tuple(images.shape)}: "
-                "it must keep the size of the images"
-            )
-        return to_float(changed).to(images.device)

@@ -20,6 +20,7 @@ MIRRORS = (
 )
 TRAINING_SIZE = 60_000  # images in the published training set
 TIMEOUT_SECONDS = 30
+MEAN, STD = 0.1307, 0.3081  # of the pixels of the 60,000 training images, scaled to 0..1
 
 # MD5 of the four files after unpacking; torchvision itself only knows those of the archives.
 UNPACKED_MD5 = {
@@ -46,6 +47,16 @@ class Digits:
         return {
             part: len(getattr(self, f"{part}_labels")) for part in ("train", "validation", "test")
         }
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """uint8 0..255 to float32 0..1."""
+    return images.float().div_(255)
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """float32 0..1 to mean 0 and standard deviation 1 over the training set."""
+    return (images - MEAN) / STD
 
 
 def load_mnist(root: str | Path | None = None, holdout: int = 5_000) -> Digits:

@@ -1,5 +1,8 @@
 """What a run needs from its machine: a device, a memory layout, and random numbers of its own."""
 
+import ctypes
+import functools
+import platform
 from contextlib import contextmanager
 
 import torch
@@ -29,6 +32,20 @@ def memory_format(device: str) -> torch.memory_format:
     Channels last makes a training step of these narrow networks up to twice as fast on a CPU.
     """
     return torch.channels_last if device == "cpu" else torch.contiguous_format
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next step, in place of giving it back to the system.
+
+    Each step frees and asks for the same megabytes; to get them anew from Linux each time takes
+    up to a quarter of a step (S0-6 on two threads: 31 and 23 ms). Other systems are left alone.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mmap_threshold, trim_threshold = -3, -1  # names of malloc.h
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_threshold, 2**30)
+        libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 @contextmanager

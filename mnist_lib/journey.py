@@ -5,7 +5,8 @@ from functools import partial
 import albumentations
 
 from mnist_lib import models
-from mnist_lib.augment import PerImage, RandomAffine
+from mnist_lib.augment import RandomAffine
+from mnist_lib.per_image import PerImage
 from mnist_lib.recipes import Recipe
 from mnist_lib.schedules import SGD, OneCycle, StepDecay
 

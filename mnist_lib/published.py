@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mnist_lib.augment import Chain, Sometimes
+from mnist_lib.layers import BatchNorm2d, Dropout
 from mnist_lib.recipes import Recipe
 from mnist_lib.schedules import SGD, Adam, OneCycle, Piecewise, StepDecay
 from mnist_lib.twins import (
@@ -39,9 +40,9 @@ def conv(
     The sources differ in this order, and it matters. No bias unless the options ask for it.
     """
     following = {
-        "relu": nn.ReLU,
-        "norm": partial(nn.BatchNorm2d, n_out),
-        "dropout": partial(nn.Dropout, dropout),
+        "relu": partial(nn.ReLU, inplace=True),
+        "norm": partial(BatchNorm2d, n_out),
+        "dropout": partial(Dropout, dropout),
         "dropout2d": partial(Dropout2d, dropout),
     }
     layer = nn.Conv2d(n_in, n_out, kernel, **{"bias": False, **options})
@@ -186,8 +187,8 @@ def s3_1() -> nn.Sequential:
 def s3_2() -> nn.Sequential:
     look = partial(conv, then="norm relu", padding=1, bias=True)
     return xavier(nn.Sequential(
-        look(1, 4), look(4, 4), look(4, 4), pool(), nn.Dropout(0.01),
-        look(4, 8), look(8, 8), look(8, 8), pool(), nn.Dropout(0.01),
+        look(1, 4), look(4, 4), look(4, 4), pool(), Dropout(0.01),
+        look(4, 8), look(8, 8), look(8, 8), pool(), Dropout(0.01),
         look(8, 8), look(8, 8), look(8, 8), nn.AdaptiveAvgPool2d(1),
         conv(8, 10, 1, bias=True), log_softmax(),
     ))  # fmt: skip

@@ -14,7 +14,13 @@ from torch import nn
 
 from mnist_lib.augment import Batches
 from mnist_lib.data import Digits
-from mnist_lib.device import choose_device, generator, memory_format, own_randomness
+from mnist_lib.device import (
+    choose_device,
+    generator,
+    keep_freed_memory,
+    memory_format,
+    own_randomness,
+)
 from mnist_lib.progress import Progress
 from mnist_lib.recipes import Recipe
 from mnist_lib.summary import INPUT_SIZE
@@ -72,6 +78,7 @@ def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> 
     device = choose_device(device)
     digits, epochs, short = shorten(digits, recipe)
     check(recipe, epochs)
+    keep_freed_memory()
     model = new_network(recipe, seed).to(device, memory_format=memory_format(device))
     training = training_batches(recipe, digits, seed, device)
     parts = {

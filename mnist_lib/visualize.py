@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from mnist_lib.augment import Augmentation, to_float
+from mnist_lib.augment import Augmentation
+from mnist_lib.data import to_float
 
 PARTS = {"train": "tab:gray", "validation": "tab:blue", "test": "tab:orange"}
 ERROR_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]

@@ -12,8 +12,10 @@ from scipy import stats
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import affine as torchvision_affine
 
-from mnist_lib import augment
-from mnist_lib.augment import Batches, PerImage, RandomAffine, affine, normalise, to_float
+from mnist_lib import augment, per_image
+from mnist_lib.augment import Batches, RandomAffine, affine
+from mnist_lib.data import MEAN, STD, normalise, to_float
+from mnist_lib.per_image import PerImage
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -50,7 +52,7 @@ def test_an_epoch_meets_every_image_once_and_keeps_the_short_last_batch(numbered
 def test_labels_follow_their_images(numbered):
     for augmentation in (None, RandomAffine(degrees=0)):
         for x, y in Batches(*numbered, 32, augmentation, generator(1), generator(2)):
-            grey = (x[:, 0, 14, 14] * augment.STD + augment.MEAN) * 255
+            grey = (x[:, 0, 14, 14] * STD + MEAN) * 255
             assert torch.equal(grey.round().long(), y)
 
 
@@ -218,3 +220,45 @@ def test_labels_never_change(digits, pipeline):
     augmented = Batches(images, labels, 32, PerImage(pipeline), generator(1), generator(2))
     for (x, y), (x_augmented, y_augmented) in zip(plain, augmented, strict=True):
         assert torch.equal(y, y_augmented) and not torch.equal(x, x_augmented)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_other_processes_make_the_very_images_that_one_would(
+    digits, pipeline, workers, monkeypatch
+):
+    def two_epochs(processes):
+        monkeypatch.setattr(per_image, "spare_cores", lambda: processes)
+        batches = Batches(
+            digits.train_images[:1_200], digits.train_labels[:1_200], 100,
+            PerImage(pipeline), generator(1), generator(2),
+        )  # fmt: skip
+        return [torch.cat([x for x, _ in batches]) for _ in range(2)]
+
+    for alone, shared in zip(two_epochs(0), two_epochs(workers), strict=True):
+        assert torch.equal(alone, shared)
+
+
+def test_other_processes_never_repeat_their_augmentations(digits, pipeline, monkeypatch):
+    monkeypatch.setattr(per_image, "spare_cores", lambda: 2)
+    copies = digits.train_images[:1].expand(1_500, -1, -1, -1)
+    batches = Batches(copies, torch.zeros(1_500), 50, PerImage(pipeline), None, generator(2))
+    epochs = torch.cat([x for _ in range(2) for x, _ in batches])
+    assert len(epochs) == 3_000
+    # some meet by chance; a repeated epoch, or workers that draw alike, would leave half of them
+    assert len(epochs.flatten(1).unique(dim=0)) > 2_500
+
+
+def test_other_processes_leave_the_global_random_numbers_alone(digits, pipeline, monkeypatch):
+    monkeypatch.setattr(per_image, "spare_cores", lambda: 1)
+    before = torch.get_rng_state()
+    images, labels = digits.train_images[:200], digits.train_labels[:200]
+    list(Batches(images, labels, 50, PerImage(pipeline), generator(1), generator(2)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_error_in_another_process_says_what_was_wrong(digits, monkeypatch):
+    monkeypatch.setattr(per_image, "spare_cores", lambda: 1)
+    images, labels = digits.train_images[:200], digits.train_labels[:200]
+    batches = Batches(images, labels, 50, PerImage(v2.Resize(14)), None, generator(2))
+    with pytest.raises(ValueError, match="keep the size"):
+        list(batches)

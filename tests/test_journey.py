@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mnist_lib import journey
-from mnist_lib.augment import PerImage, RandomAffine
+from mnist_lib.augment import RandomAffine
+from mnist_lib.per_image import PerImage
 from mnist_lib.results import PROJECT
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -11,8 +11,9 @@ import pytest
 from torch import nn
 from torchvision.transforms import v2
 
-from mnist_lib.augment import PerImage, RandomAffine
+from mnist_lib.augment import RandomAffine
 from mnist_lib.journey import JOURNEY
+from mnist_lib.per_image import PerImage
 from mnist_lib.recipes import Recipe
 from mnist_lib.schedules import SGD, Adam, Constant, OneCycle, StepDecay
 

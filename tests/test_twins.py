@@ -11,7 +11,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
 from mnist_lib import twins
-from mnist_lib.augment import Chain, RandomAffine, Sometimes, affine, to_float
+from mnist_lib.augment import Chain, RandomAffine, Sometimes, affine
+from mnist_lib.data import to_float
 from mnist_lib.twins import (
     BrightnessContrast,
     CenterZoom,
