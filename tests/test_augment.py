@@ -238,10 +238,13 @@ def test_other_processes_make_the_very_images_that_one_would(
         assert torch.equal(alone, shared)
 
 
-def test_other_processes_never_repeat_their_augmentations(digits, pipeline, monkeypatch):
+@pytest.mark.parametrize(
+    "turn", [A.Compose([A.Affine(rotate=(-180, 180), p=1.0)]), v2.RandomRotation(180)]
+)
+def test_other_processes_never_repeat_their_augmentations(digits, turn, monkeypatch):
     monkeypatch.setattr(per_image, "spare_cores", lambda: 2)
     copies = digits.train_images[:1].expand(1_500, -1, -1, -1)
-    batches = Batches(copies, torch.zeros(1_500), 50, PerImage(pipeline), None, generator(2))
+    batches = Batches(copies, torch.zeros(1_500), 50, PerImage(turn), None, generator(2))
     epochs = torch.cat([x for _ in range(2) for x, _ in batches])
     assert len(epochs) == 3_000
     # some meet by chance; a repeated epoch, or workers that draw alike, would leave half of them
