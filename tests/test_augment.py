@@ -239,7 +239,11 @@ def test_other_processes_make_the_very_images_that_one_would(
 
 
 @pytest.mark.parametrize(
-    "turn", [A.Compose([A.Affine(rotate=(-180, 180), p=1.0)]), v2.RandomRotation(180)]
+    "turn",
+    [
+        A.Compose([A.Affine(rotate=(-180, 180), p=1.0)]),
+        v2.RandomRotation(180, interpolation=v2.InterpolationMode.BILINEAR),
+    ],
 )
 def test_other_processes_never_repeat_their_augmentations(digits, turn, monkeypatch):
     monkeypatch.setattr(per_image, "spare_cores", lambda: 2)
