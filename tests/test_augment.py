@@ -269,3 +269,18 @@ def test_an_error_in_another_process_says_what_was_wrong(digits, monkeypatch):
     batches = Batches(images, labels, 50, PerImage(v2.Resize(14)), None, generator(2))
     with pytest.raises(ValueError, match="keep the size"):
         list(batches)
+
+
+def test_training_leaves_its_helpers_their_cores_and_takes_them_back(digits, pipeline, monkeypatch):
+    monkeypatch.setattr(per_image, "spare_cores", lambda: 1)
+    monkeypatch.setattr(per_image.os, "cpu_count", lambda: 3)
+    images, labels = digits.train_images[:600], digits.train_labels[:600]
+    batches = Batches(images, labels, 50, PerImage(pipeline), None, generator(2))
+    torch.set_num_threads(3)
+    try:
+        assert {torch.get_num_threads() for _ in batches} == {2}
+        for _ in batches:
+            break  # a training that stops in the middle
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
