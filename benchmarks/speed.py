@@ -15,26 +15,23 @@ import argparse
 import json
 import os
 import platform
-import resource
-import statistics
-import subprocess
-import sys
 import time
 
+import overheads
 import plain
 import torch
 import torch.nn.functional as F
+from overheads import first, spread, timed
 from platformdirs import user_cache_dir
 
-from mnist_lib.augment import Batches
 from mnist_lib.data import Digits, load_mnist
-from mnist_lib.device import choose_device, memory_format
+from mnist_lib.device import choose_device, keep_freed_memory, memory_format
 from mnist_lib.files import write_atomically
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published import SYSTEMS
 from mnist_lib.recipes import Recipe
 from mnist_lib.results import PROJECT
-from mnist_lib.train import EVALUATION_BATCH, evaluate, new_network, train_epoch, training_batches
+from mnist_lib.train import new_network, train_epoch, training_batches
 
 RECIPES = {recipe.name: recipe for recipe in (*SYSTEMS, *JOURNEY)}
 STEPS = ["S0-6", "S3-3", "S4-6", "06-one-cycle", "07-separable"]
@@ -45,18 +42,15 @@ def main() -> None:
     options = arguments()
     device = choose_device(options.device)
     digits = load_mnist(holdout=0)
+    keep_freed_memory()  # as `fit` does; it helps the plain loop as well
     found = {"machine": machine(device), "rounds": options.rounds, "images": options.images}
     found["steps"] = {}
     for name in options.steps:
         found["steps"][name] = compare(RECIPES[name], digits, device, options)
         print_step(name, found["steps"][name])
-    found["evaluation, images per second"] = evaluation(digits, device, options.rounds)
-    found["growth with images, seconds"] = growth(RECIPES["06-one-cycle"], digits, device)
-    found["import, seconds"] = imports(options.rounds)
-    found["peak memory, MiB"] = peak_memory(device)
-    for name in ("evaluation, images per second", "growth with images, seconds",
-                 "import, seconds", "peak memory, MiB"):  # fmt: skip
-        print(f"{name}: {found[name]}")
+    for name, value in overheads.measured(digits, device, options.rounds).items():
+        found[name] = value
+        print(f"{name}: {value}", flush=True)
     write_atomically(PROJECT / "results" / "speed.json", json.dumps(found, indent=1) + "\n")
 
 
@@ -110,29 +104,6 @@ def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
         "seconds": seconds,
         "times as long as the library": {name: spread(values) for name, values in ratios.items()},
         "breakdown": breakdown(recipe, few, device),
-    }
-
-
-def first(digits: Digits, images: int) -> Digits:
-    """At most so many images of each part."""
-    return Digits(**{name: tensor[:images] for name, tensor in vars(digits).items()})
-
-
-def timed(variant, device: str) -> float:
-    """Wall seconds of one call, until the device has finished."""
-    started = time.perf_counter()
-    variant()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def spread(values: list[float]) -> dict:
-    """Median, lowest and highest."""
-    return {
-        "median": round(statistics.median(values), 3),
-        "lowest": round(min(values), 3),
-        "highest": round(max(values), 3),
     }
 
 
@@ -230,47 +201,6 @@ def print_step(name: str, result: dict) -> None:
     )
     shares = ", ".join(f"{part} {share:.0%}" for part, share in result["breakdown"].items())
     print(f"{name}: times as long as the library: {ratios}\n    library: {shares}", flush=True)
-
-
-# ---- the rest ------------------------------------------------------------------------------------
-
-
-def evaluation(digits: Digits, device: str, rounds: int) -> dict:
-    """Test images per second through the network of step 06."""
-    model, *_ = built(RECIPES["06-one-cycle"], 1, device)
-    batches = Batches(digits.test_images, digits.test_labels, EVALUATION_BATCH, device=device)
-    rates = [
-        len(digits.test_labels) / timed(lambda: evaluate(model, batches), device)
-        for _ in range(rounds + 1)
-    ]
-    return spread(rates[1:])
-
-
-def growth(recipe: Recipe, digits: Digits, device: str) -> dict[str, float]:
-    """Seconds of one pass over so many images."""
-    found = {}
-    for images in (10_000, 20_000, 40_000, 60_000):
-        variant = library_variant(recipe, first(digits, images), device)
-        found[str(images)] = round(timed(variant, device), 2)
-    return found
-
-
-def imports(rounds: int) -> dict:
-    """Seconds that all rooms together take to import, beyond PyTorch."""
-    code = (
-        "import torch, time; started = time.perf_counter();"
-        "import mnist_lib.report, mnist_lib.finder; print(time.perf_counter() - started)"
-    )
-    run = [sys.executable, "-c", code]
-    return spread([float(subprocess.check_output(run, text=True)) for _ in range(rounds)])
-
-
-def peak_memory(device: str) -> float:
-    """The most that this process held; of the GPU's memory where there is one."""
-    if device.startswith("cuda"):
-        return round(torch.cuda.max_memory_allocated() / 2**20)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(kilobytes / 2 ** (20 if platform.system() == "Darwin" else 10))
 
 
 if __name__ == "__main__":

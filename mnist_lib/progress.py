@@ -12,16 +12,17 @@ class Progress:
 
     In a notebook one text output is updated in place (no widget, so the saved page shows the epoch
     lines and nothing else); in a terminal a bar comes and goes; in a pipe, a log file or with
-    MNIST_LIB_LIVE=0, which the batch command sets, only the lines are printed.
+    MNIST_LIB_LIVE=0, which the batch command sets, only the lines are printed. Quiet, it keeps the
+    lines and shows nothing.
     """
 
     REFRESH_SECONDS = 0.5
 
-    def __init__(self, epochs: int, steps: int):
-        self.epochs, self.steps = epochs, steps
+    def __init__(self, epochs: int, steps: int, quiet: bool = False):
+        self.epochs, self.steps, self.quiet = epochs, steps, quiet
         self.lines: list[str] = []
         self.display, self.bar, self.shown_at = None, None, 0.0
-        if os.environ.get("MNIST_LIB_LIVE") == "0":
+        if quiet or os.environ.get("MNIST_LIB_LIVE") == "0":
             return
         if "ipykernel" in sys.modules:
             from IPython.display import display
@@ -48,7 +49,7 @@ class Progress:
             self.bar.clear()
             self.bar.write(text, file=sys.stdout)
             self.bar.reset()
-        else:
+        elif not self.quiet:
             print(text, flush=True)
 
     def show(self, *running: str) -> None:

@@ -178,17 +178,22 @@ def effect(recipe: Recipe, parent: Recipe, column: str = "validation_accuracy") 
     returns {mean, low, high, seeds} as fractions
     raises LookupError with fewer than two common seeds
     """
-    from scipy import stats  # takes a second to import, and few commands need it
-
     difference = (finals(recipe)[column] - finals(parent)[column]).dropna()
     if len(difference) < 2:
         raise LookupError(
             f"'{recipe.name}' and '{parent.name}' share {len(difference)} seeds, an interval needs "
             f"two: python -m mnist_lib run {parent.name[:2]} {recipe.name[:2]} --seeds 1 2"
         )
-    mean, error = difference.mean(), stats.sem(difference)
-    half = error * stats.t.ppf(0.975, len(difference) - 1)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": len(difference)}
+    return {**with_interval(difference), "seeds": len(difference)}
+
+
+def with_interval(values: pd.Series) -> dict[str, float]:
+    """{mean, low, high}: the mean and its 95 % interval by Student's t."""
+    from scipy import stats  # takes a second to import, and few commands need it
+
+    mean, error = values.mean(), stats.sem(values)
+    half = error * stats.t.ppf(0.975, len(values) - 1)
+    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def ledger(recipes: list[Recipe]) -> pd.DataFrame:

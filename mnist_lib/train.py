@@ -60,12 +60,15 @@ class Run:
         return pd.DataFrame(self.history or {"epoch": []}).set_index("epoch")
 
 
-def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> Run:
+def fit(
+    recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto", quiet: bool = False
+) -> Run:
     """Train a new network by the recipe and evaluate it after every epoch.
 
     digits   from load_mnist(holdout=recipe.holdout)
     seed     gives separate generators for the weights, the order and the augmentation
     device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
+    quiet    show nothing while it runs
     returns  a Run whose history holds per epoch: learning_rate (at its first step), train_loss and
              train_accuracy (running, in train mode, on augmented images), validation_* and test_*
              (exact, all images), seconds
@@ -92,7 +95,7 @@ def fit(recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto") -> 
     optimizer = recipe.optimizer.build(model)
     schedule = recipe.schedule.build(optimizer, steps=len(training), epochs=epochs)
     run = Run(recipe, seed, device, model, short=short)
-    progress = Progress(epochs, len(training))
+    progress = Progress(epochs, len(training), quiet)
     started = time.perf_counter()
     try:
         for epoch in range(1, epochs + 1):
@@ -225,11 +228,12 @@ def check(recipe: Recipe, epochs: int) -> None:
 
 def epoch_line(row: dict, epochs: int) -> str:
     """The one line that a notebook keeps of an epoch."""
-    validation = (
-        f"   validation {row['validation_accuracy']:7.2%}" if "validation_accuracy" in row else ""
-    )
+    accuracies = [
+        f"{part} {row[f'{part}_accuracy']:7.2%}   "
+        for part in ("train", "validation", "test")
+        if f"{part}_accuracy" in row
+    ]
     return (
         f"epoch {row['epoch']:2d}/{epochs}   loss {row['train_loss']:.4f}   "
-        f"train {row['train_accuracy']:7.2%}{validation}   "
-        f"test {row['test_accuracy']:7.2%}   {row['seconds']:5.1f} s"
+        f"{''.join(accuracies)}{row['seconds']:5.1f} s"
     )

@@ -205,6 +205,30 @@ def accuracy_against_parameters(steps: pd.DataFrame, systems: pd.DataFrame) -> F
     return figure
 
 
+def accuracy_against_seconds(table: pd.DataFrame, goal: float) -> Figure:
+    """Accuracy against wall time of a race: each run, and per recipe mean ± standard deviation.
+
+    table  columns recipe, seconds, test_accuracy (fraction), a row per run
+    goal   accuracy to reach, as a line
+    """
+    figure, axis = new_figure(6.5, 3.4)
+    for number, name in enumerate(dict.fromkeys(table["recipe"])):
+        runs = table[table["recipe"] == name]
+        seconds, accuracies = runs["seconds"], 100 * runs["test_accuracy"]
+        axis.plot(seconds, accuracies, ".", color=f"C{number}", alpha=0.4)
+        axis.errorbar(
+            seconds.mean(), accuracies.mean(), xerr=seconds.std(), yerr=accuracies.std(),
+            fmt="o", color=f"C{number}", capsize=3, label=name,
+        )  # fmt: skip
+    axis.axhline(100 * goal, color="black", linewidth=0.8, linestyle="--")
+    axis.set_xlim(left=0)
+    axis.set_xlabel("seconds of training and evaluation")
+    axis.set_ylabel("test accuracy in %")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure
+
+
 def against_log(records: list[dict], log: Sequence[float]) -> Figure:
     """Test error of recorded runs, a line per seed, and of the one run that a source published."""
     figure, axis = new_figure(6.5, 3.4)

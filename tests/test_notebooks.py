@@ -52,7 +52,7 @@ DETERMINISTIC = (
     "RECIPE.changes()", "digits.sizes()", "layer_table(", "receptive_field(",
     "load_checkpoint(", "TARGET.verdict(records_of(RECIPE))", "Checks(", "ledger(JOURNEY",
 )  # fmt: skip
-FREE = re.compile(r"\bfit\(|\bfind_learning_rate\(|TARGET\.verdict\(\[as_record\(")
+FREE = re.compile(r"\bfit\(|\brace\(|\bfind_learning_rate\(|TARGET\.verdict\(\[as_record\(")
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|work|tmp|Users)/|\b[A-Z]:\\(?=\w)")
 EPOCH = re.compile(r"^epoch +\d+/\d+ ", re.MULTILINE)
 
@@ -163,8 +163,8 @@ def strings(value) -> list[str]:
 # ---- form ---------------------------------------------------------------------------------------
 
 
-def test_the_ten_notebooks_are_there():
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(1, 11)]
+def test_the_eleven_notebooks_are_there():
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(1, 12)]
 
 
 @every_notebook

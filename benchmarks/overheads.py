@@ -1,0 +1,137 @@
+"""What a training costs besides its steps: evaluation, data, notebooks, imports, memory."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+
+import torch
+
+from mnist_lib.augment import Batches
+from mnist_lib.data import Digits
+from mnist_lib.device import memory_format
+from mnist_lib.journey import ONE_CYCLE
+from mnist_lib.results import PROJECT
+from mnist_lib.train import EVALUATION_BATCH, evaluate, fit, new_network
+
+ONE_EPOCH = replace(ONE_CYCLE, epochs=1, holdout=0)
+NOTEBOOK = "02"  # trains one recipe; shortened, two epochs on few images
+
+
+def measured(digits: Digits, device: str, rounds: int) -> dict:
+    """All of this module, under names that say what it is."""
+    return {
+        "evaluation, images per second": evaluation(digits, device, rounds),
+        "one epoch and its evaluation by images, seconds": by_images(digits, device),
+        "one epoch by seeds, seconds": by_seeds(digits, device),
+        "four notebooks by jobs, seconds": by_jobs(),
+        "a short notebook beyond its training, seconds": notebook(digits, device, rounds),
+        "import, seconds": imports(rounds),
+        "peak memory of a training, MiB": peak_memory(device),
+    }
+
+
+def first(digits: Digits, images: int) -> Digits:
+    """At most so many images of each part."""
+    return Digits(**{name: tensor[:images] for name, tensor in vars(digits).items()})
+
+
+def timed(variant, device: str) -> float:
+    """Wall seconds of one call, until the device has finished."""
+    started = time.perf_counter()
+    variant()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def spread(values: list[float]) -> dict:
+    """Median, lowest and highest."""
+    return {
+        "median": round(statistics.median(values), 3),
+        "lowest": round(min(values), 3),
+        "highest": round(max(values), 3),
+    }
+
+
+def evaluation(digits: Digits, device: str, rounds: int) -> dict:
+    """Test images per second through the network of step 06."""
+    model = new_network(ONE_EPOCH, 1).to(device, memory_format=memory_format(device))
+    batches = Batches(digits.test_images, digits.test_labels, EVALUATION_BATCH, device=device)
+    rates = [
+        len(digits.test_labels) / timed(lambda: evaluate(model, batches), device)
+        for _ in range(rounds + 1)
+    ]
+    return spread(rates[1:])
+
+
+def by_images(digits: Digits, device: str) -> dict[int, float]:
+    """Wall seconds of `fit` for one epoch of so many images."""
+    return {
+        images: round(fit(ONE_EPOCH, first(digits, images), device=device).seconds, 2)
+        for images in (10_000, 20_000, 40_000, 60_000)
+    }
+
+
+def by_seeds(digits: Digits, device: str) -> dict[int, float]:
+    """Wall seconds of `fit` for one epoch of 10,000 images, so many seeds one after the other."""
+    few = first(digits, 10_000)
+    return {
+        seeds: round(sum(fit(ONE_EPOCH, few, seed, device).seconds for seed in range(seeds)), 2)
+        for seeds in (1, 2, 4)
+    }
+
+
+def run_notebook(*options: str) -> float:
+    """Wall seconds of the batch command for a shortened notebook, results thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        surroundings = os.environ | {"MNIST_LIB_RESULTS": os.path.join(folder, "results")}
+        command = [sys.executable, "-m", "mnist_lib", "run", NOTEBOOK, "--short", *options]
+        started = time.perf_counter()
+        subprocess.run(command, check=True, cwd=PROJECT, env=surroundings, capture_output=True)
+        return time.perf_counter() - started
+
+
+def by_jobs() -> dict[int, float]:
+    """Wall seconds of the batch command for one short notebook with four seeds."""
+    seeds = ("--seeds", "1", "2", "3", "4")
+    return {jobs: round(run_notebook(*seeds, "--jobs", str(jobs)), 1) for jobs in (1, 2, 4)}
+
+
+def notebook(digits: Digits, device: str, rounds: int) -> dict:
+    """Wall seconds of the batch command for one short notebook, less those of its training."""
+    os.environ["MNIST_LIB_SHORT"] = "1"
+    training = min(fit(ONE_CYCLE, digits, device=device).seconds for _ in range(rounds))
+    del os.environ["MNIST_LIB_SHORT"]
+    return spread([run_notebook() - training for _ in range(rounds)])
+
+
+def imports(rounds: int) -> dict:
+    """Seconds that all rooms together take to import, beyond PyTorch."""
+    code = (
+        "import torch, time; started = time.perf_counter();"
+        "import mnist_lib.report, mnist_lib.finder; print(time.perf_counter() - started)"
+    )
+    return spread([float(in_python(code)) for _ in range(rounds)])
+
+
+def peak_memory(device: str) -> float:
+    """The most that a process held that trains step 06 for an epoch; or a GPU's memory."""
+    code = (
+        "import resource, torch; from mnist_lib.data import load_mnist;"
+        "from mnist_lib.train import fit; from overheads import ONE_EPOCH;"
+        f"fit(ONE_EPOCH, load_mnist(holdout=0), device={device!r});"
+        "on_gpu = torch.cuda.is_available() and torch.cuda.max_memory_allocated() / 2**20;"
+        "print(on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)"
+    )
+    return round(float(in_python(code).splitlines()[-1]))
+
+
+def in_python(code: str) -> str:
+    """What a fresh Python prints."""
+    return subprocess.check_output(
+        [sys.executable, "-c", code], text=True, cwd=PROJECT / "benchmarks"
+    )
