@@ -72,12 +72,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
     try:
         if options.device is not None:
             choose_device(options.device)
-        names = options.notebooks
-        if options.system and names:
-            raise ValueError("--system runs a notebook of its own; leave out the others")
-        chosen = jobs.find_systems(options.system or [jobs.DEFAULT_SYSTEM])
-        names = [jobs.SYSTEMS_NOTEBOOK] if options.system else names
-        notebooks = jobs.find_notebooks(names, options.folder)
+        notebooks, chosen = jobs.choose(options.notebooks, options.system or [], options.folder)
     except ValueError as error:
         print(f"python -m mnist_lib run: {error}", file=sys.stderr)
         return 2

@@ -81,6 +81,17 @@ def find_systems(names: Iterable[str]) -> list[str]:
     return [recipe.name for recipe in (SYSTEMS if names == ["all"] else map(system, names))]
 
 
+def choose(names: list[str], systems: list[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """The notebooks and published systems that a command means; systems have their own notebook.
+
+    raises ValueError for unknown names, or for both at once
+    """
+    if names and systems:
+        raise ValueError("--system runs a notebook of its own; leave out the others")
+    notebooks = find_notebooks([SYSTEMS_NOTEBOOK] if systems else names, folder)
+    return notebooks, find_systems(systems or [DEFAULT_SYSTEM])
+
+
 def plan(
     notebooks: Iterable[Path],
     seeds: Iterable[int],

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
+import torch
 from torch import nn
 
 from mnist_lib.augment import Augmentation
@@ -56,7 +57,9 @@ class Recipe:
         The layers count too, because a network can be edited without changing its name. How their
         first weights are drawn is not seen.
         """
-        text = json.dumps([self.settings(), *map(layer_facts, self.network().modules())])
+        with torch.device("meta"):  # shapes are all that counts, and they cost nothing there
+            network = self.network()
+        text = json.dumps([self.settings(), *map(layer_facts, network.modules())])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def changes(self) -> str:

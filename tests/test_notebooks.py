@@ -361,7 +361,7 @@ def test_the_own_system_of_the_page_trains(synthetic):
     (cell,) = tagged(read(NOTEBOOKS[9]), "own-system")
     assert len(source(cell).splitlines()) < 20
     names = {}
-    exec("from mnist_lib.published import *\nfrom mnist_lib.published import conv, pool", names)
+    exec("from mnist_lib.published import *\nfrom mnist_lib.published_networks import *", names)
     exec("from mnist_lib.summary import layer_table", names)
     exec(source(cell), names)
     run = fit(replace(names["MINE"], batch_size=64, holdout=192), synthetic)

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_lib import published, results
-from mnist_lib.published import SYSTEMS, system, weights_from_blocks
+from mnist_lib import published, published_networks, results
+from mnist_lib.published import SYSTEMS, system
+from mnist_lib.published_networks import weights_from_blocks
 from mnist_lib.summary import INPUT_SIZE, count_parameters, layer_table, receptive_field
 from mnist_lib.train import fit
 
@@ -116,9 +117,9 @@ def test_ten_log_probabilities_come_out_or_logits_for_s2(recipe):
 
 def test_dropout_at_zero_is_no_dropout():
     images = torch.randn(2, 3, 4, 4)
-    assert published.Dropout2d(0.0).train()(images) is images
+    assert published_networks.Dropout2d(0.0).train()(images) is images
     torch.manual_seed(0)
-    dropped = published.Dropout2d(0.5).train()(torch.ones(50, 8, 2, 2))
+    dropped = published_networks.Dropout2d(0.5).train()(torch.ones(50, 8, 2, 2))
     assert {0.0, 2.0} == set(dropped.flatten().tolist())
     assert all(len(map.unique()) == 1 for image in dropped for map in image)  # whole maps
 
