@@ -1,6 +1,7 @@
 """What a training costs besides its steps: evaluation, data, notebooks, imports, memory."""
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def evaluation(digits: Digits, device: str, rounds: int) -> dict:
 def by_images(digits: Digits, device: str) -> dict[int, float]:
     """Wall seconds of `fit` for one epoch of so many images."""
     return {
-        images: round(fit(ONE_EPOCH, first(digits, images), device=device).seconds, 2)
+        images: round(fit(ONE_EPOCH, first(digits, images), device=device, quiet=True).seconds, 2)
         for images in (10_000, 20_000, 40_000, 60_000)
     }
 
@@ -80,15 +81,18 @@ def by_seeds(digits: Digits, device: str) -> dict[int, float]:
     """Wall seconds of `fit` for one epoch of 10,000 images, so many seeds one after the other."""
     few = first(digits, 10_000)
     return {
-        seeds: round(sum(fit(ONE_EPOCH, few, seed, device).seconds for seed in range(seeds)), 2)
+        seeds: round(
+            sum(fit(ONE_EPOCH, few, seed, device, quiet=True).seconds for seed in range(seeds)), 2
+        )
         for seeds in (1, 2, 4)
     }
 
 
 def run_notebook(*options: str) -> float:
     """Wall seconds of the batch command for a shortened notebook, results thrown away."""
-    with tempfile.TemporaryDirectory() as folder:
-        surroundings = os.environ | {"MNIST_LIB_RESULTS": os.path.join(folder, "results")}
+    with tempfile.TemporaryDirectory() as folder:  # the notebook shows recorded results as well
+        results = shutil.copytree(PROJECT / "results", os.path.join(folder, "results"))
+        surroundings = os.environ | {"MNIST_LIB_RESULTS": results}
         command = [sys.executable, "-m", "mnist_lib", "run", NOTEBOOK, "--short", *options]
         started = time.perf_counter()
         subprocess.run(command, check=True, cwd=PROJECT, env=surroundings, capture_output=True)
@@ -104,7 +108,7 @@ def by_jobs() -> dict[int, float]:
 def notebook(digits: Digits, device: str, rounds: int) -> dict:
     """Wall seconds of the batch command for one short notebook, less those of its training."""
     os.environ["MNIST_LIB_SHORT"] = "1"
-    training = min(fit(ONE_CYCLE, digits, device=device).seconds for _ in range(rounds))
+    training = min(fit(ONE_CYCLE, digits, device=device, quiet=True).seconds for _ in range(rounds))
     del os.environ["MNIST_LIB_SHORT"]
     return spread([run_notebook() - training for _ in range(rounds)])
 

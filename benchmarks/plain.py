@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
+from mnist_lib import layers
 from mnist_lib.data import MEAN, STD
 
 TO_TENSOR = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
@@ -46,6 +48,14 @@ TRANSFORMS = {
     "06-one-cycle": transforms.Compose(MILD + TO_TENSOR),
     "07-separable": transforms.Compose(MILD + TO_TENSOR),
 }
+
+
+def as_pytorch(model: nn.Module) -> nn.Module:
+    """The network with PyTorch's own layers in place of this library's."""
+    for layer in model.modules():
+        if isinstance(layer, (layers.BatchNorm2d, layers.Dropout)):
+            layer.__class__ = type(layer).__base__
+    return model
 
 
 def loader(name: str, root: str, images: int, batch_size: int, workers: int) -> DataLoader:

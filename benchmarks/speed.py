@@ -108,8 +108,8 @@ def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
 
 
 def plain_variant(recipe, root, images, workers, device):
-    """(a): contiguous memory and default kernels, as nobody thinks of anything else."""
-    model = new_network(recipe, seed=1).to(device)
+    """(a): PyTorch's defaults everywhere, as nobody thinks of anything else."""
+    model = plain.as_pytorch(new_network(recipe, seed=1)).to(device)
     optimizer = plain.build_optimizer(recipe.optimizer, model)
     batches = plain.loader(recipe.name, root, images, recipe.batch_size, workers)
     schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
