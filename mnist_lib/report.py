@@ -1,5 +1,6 @@
 """The report: figures and the README's generated regions, rebuilt from the records alone."""
 
+import json
 import re
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def rebuild() -> list[Path]:
             text = fill(text, "result", headline())
         if (results.results_folder() / "fast-final.csv").exists():
             text = fill(text, "fastest", fastest())
+        if (results.results_folder() / "speed.json").exists():
+            text = fill(text, "speed", speed())
         write_atomically(readme, text)
         written.append(readme)
     return written
@@ -100,6 +103,25 @@ def fastest() -> str:
         f"({run['device']}, threads: {run['threads']}; {ours['seeds']} seeds), in "
         f"{ours['part of the first']} of the time of the best recipe known for it, which ends at "
         f"{known['test accuracy']}."
+    )
+
+
+def speed() -> str:
+    """The benchmark's ratios as a table, and the machine that they belong to."""
+    found = json.loads((results.results_folder() / "speed.json").read_text(encoding="utf-8"))
+    rows = []
+    for step, measured in found["steps"].items():
+        ratios = measured["times as long as the library"]
+        cells = {
+            name: f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
+            for name, ratio in ratios.items()
+        }
+        rows.append({"times as long as the library": step, **cells})
+    table = pd.DataFrame(rows).set_index("times as long as the library")
+    machine = found["machine"]
+    return (
+        f"{as_markdown(table)}\n\nMedian of {found['rounds']} rounds (lowest to highest) on "
+        f"{machine['device']}, {machine['threads']} threads, PyTorch {machine['torch']}."
     )
 
 

@@ -75,7 +75,6 @@ def as_record(run: Run) -> dict:
             "device": run.device,
             "device_name": torch.cuda.get_device_name() if run.device.startswith("cuda") else None,
             "threads": torch.get_num_threads(),
-            "autocast": autocast(run.device),
             "processor": platform.machine(),
             "system": platform.system(),
             "python": platform.python_version(),
@@ -84,12 +83,6 @@ def as_record(run: Run) -> dict:
             "commit": commit(),
         },
     }
-
-
-def autocast(device: str) -> str | None:
-    """The short numbers of a run within `torch.autocast`, or None."""
-    kind = torch.device(device).type
-    return str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else None
 
 
 def commit() -> str | None:
