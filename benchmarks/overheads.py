@@ -14,9 +14,10 @@ import torch
 from mnist_lib.augment import Batches
 from mnist_lib.data import Digits
 from mnist_lib.device import memory_format
-from mnist_lib.journey import ONE_CYCLE
+from mnist_lib.fast import finish as finish_run
+from mnist_lib.journey import ONE_CYCLE, SKELETON
 from mnist_lib.results import PROJECT
-from mnist_lib.train import EVALUATION_BATCH, evaluate, fit, new_network
+from mnist_lib.train import EVALUATION_BATCH, evaluate, new_network
 
 ONE_EPOCH = replace(ONE_CYCLE, epochs=1, holdout=0)
 NOTEBOOK = "02"  # trains one recipe; shortened, two epochs on few images
@@ -44,9 +45,16 @@ def timed(variant, device: str) -> float:
     """Wall seconds of one call, until the device has finished."""
     started = time.perf_counter()
     variant()
+    finish(device)
+    return time.perf_counter() - started
+
+
+def finish(device: str) -> None:
+    """Wait for what was sent to a GPU."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    elif device.startswith("mps"):
+        torch.mps.synchronize()
 
 
 def spread(values: list[float]) -> dict:
@@ -72,7 +80,7 @@ def evaluation(digits: Digits, device: str, rounds: int) -> dict:
 def by_images(digits: Digits, device: str) -> dict[int, float]:
     """Wall seconds of `fit` for one epoch of so many images."""
     return {
-        images: round(fit(ONE_EPOCH, first(digits, images), device=device, quiet=True).seconds, 2)
+        images: round(finish_run(ONE_EPOCH, first(digits, images), 1, device).seconds, 2)
         for images in (10_000, 20_000, 40_000, 60_000)
     }
 
@@ -82,7 +90,7 @@ def by_seeds(digits: Digits, device: str) -> dict[int, float]:
     few = first(digits, 10_000)
     return {
         seeds: round(
-            sum(fit(ONE_EPOCH, few, seed, device, quiet=True).seconds for seed in range(seeds)), 2
+            sum(finish_run(ONE_EPOCH, few, seed, device).seconds for seed in range(seeds)), 2
         )
         for seeds in (1, 2, 4)
     }
@@ -108,7 +116,7 @@ def by_jobs() -> dict[int, float]:
 def notebook(digits: Digits, device: str, rounds: int) -> dict:
     """Wall seconds of the batch command for one short notebook, less those of its training."""
     os.environ["MNIST_LIB_SHORT"] = "1"
-    training = min(fit(ONE_CYCLE, digits, device=device, quiet=True).seconds for _ in range(rounds))
+    training = min(finish_run(SKELETON, digits, 1, device).seconds for _ in range(rounds))
     del os.environ["MNIST_LIB_SHORT"]
     return spread([run_notebook() - training for _ in range(rounds)])
 
@@ -122,14 +130,17 @@ def imports(rounds: int) -> dict:
     return spread([float(in_python(code)) for _ in range(rounds)])
 
 
-def peak_memory(device: str) -> float:
+def peak_memory(device: str) -> float | None:
     """The most that a process held that trains step 06 for an epoch; or a GPU's memory."""
+    if sys.platform == "win32":
+        return None  # Windows has no such number
+    unit = 2**20 if sys.platform == "darwin" else 2**10
     code = (
         "import resource, torch; from mnist_lib.data import load_mnist;"
         "from mnist_lib.train import fit; from overheads import ONE_EPOCH;"
         f"fit(ONE_EPOCH, load_mnist(holdout=0), device={device!r});"
         "on_gpu = torch.cuda.is_available() and torch.cuda.max_memory_allocated() / 2**20;"
-        "print(on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)"
+        f"print(on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / {unit})"
     )
     return round(float(in_python(code).splitlines()[-1]))
 

@@ -16,6 +16,9 @@ from torchvision.datasets import MNIST
 
 from mnist_lib import layers
 from mnist_lib.data import MEAN, STD
+from mnist_lib.published_networks import Dropout2d
+from mnist_lib.recipes import Recipe
+from mnist_lib.train import new_network
 
 TO_TENSOR = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
 TURN = [
@@ -50,11 +53,18 @@ TRANSFORMS = {
 }
 
 
-def as_pytorch(model: nn.Module) -> nn.Module:
-    """The network with PyTorch's own layers in place of this library's."""
+def build_network(recipe: Recipe) -> nn.Module:
+    """The network with PyTorch's own layers in place of this library's.
+
+    S0-6 as its source has it: padding with copies of the border (of no pixels at all) and dropout
+    of no map, both of which cost time.
+    """
+    model = new_network(recipe, seed=1)
     for layer in model.modules():
-        if isinstance(layer, (layers.BatchNorm2d, layers.Dropout)):
+        if isinstance(layer, (layers.BatchNorm2d, layers.Dropout, Dropout2d)):
             layer.__class__ = type(layer).__base__
+        if isinstance(layer, nn.Conv2d) and recipe.name == "S0-6":
+            layer.padding_mode = "replicate"
     return model
 
 

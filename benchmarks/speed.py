@@ -2,13 +2,14 @@
 
 python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps S0-6 ...]
 
-(a) the plain loop of the tutorials, with 0 and with 2 workers
+(a) the plain loop of the tutorials, with 0 and with 2 workers (which a DataLoader starts anew for
+    every pass; that weighs more in 6,400 images than in 60,000)
 (b) the library as a notebook uses it: Batches, train_epoch
 (c) the floor: the same network, optimizer and batch size on batches prepared in advance
 
 All variants of a step are timed in one process, one after the other, round by round; a ratio is
-taken within a round, and its spread is that over the rounds. Everything goes to
-results/speed.json; on a machine that does other work as well the numbers mean nothing.
+taken within a round, and its spread is that over the rounds. A complete run goes to
+results/speed-<device>.json; on a machine that does other work as well the numbers mean nothing.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import overheads
 import plain
 import torch
 import torch.nn.functional as F
-from overheads import first, spread, timed
+from overheads import finish, first, spread, timed
 from platformdirs import user_cache_dir
 
 from mnist_lib.data import Digits, load_mnist
@@ -51,7 +52,11 @@ def main() -> None:
     for name, value in overheads.measured(digits, device, options.rounds).items():
         found[name] = value
         print(f"{name}: {value}", flush=True)
-    write_atomically(PROJECT / "results" / "speed.json", json.dumps(found, indent=1) + "\n")
+    if options.steps == STEPS:
+        kind = device.split(":")[0]
+        path = PROJECT / "results" / f"speed-{kind}.json"
+        write_atomically(path, json.dumps(found, indent=1) + "\n")
+        print(f"wrote {path.name}; python -m mnist_lib report puts the ratios into the README")
 
 
 def arguments() -> argparse.Namespace:
@@ -109,7 +114,7 @@ def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
 
 def plain_variant(recipe, root, images, workers, device):
     """(a): PyTorch's defaults everywhere, as nobody thinks of anything else."""
-    model = plain.as_pytorch(new_network(recipe, seed=1)).to(device)
+    model = plain.build_network(recipe).to(device)
     optimizer = plain.build_optimizer(recipe.optimizer, model)
     batches = plain.loader(recipe.name, root, images, recipe.batch_size, workers)
     schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
@@ -170,8 +175,7 @@ def breakdown(recipe, digits, device) -> dict[str, float]:
 
     def until_now(part: str) -> None:
         nonlocal last
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
+        finish(device)
         now = time.perf_counter()
         spent[part] += now - last
         last = now

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from mnist_lib.data import normalise, to_float
 from mnist_lib.per_image import PerImage
 
-PREPARED = 512  # images, about
+IMAGES_AT_ONCE = 512  # about as many are prepared together
 
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -56,7 +56,7 @@ class Batches:
         else:
             positions = torch.randperm(count, generator=self.order).to(device)
         # several batches are prepared at once: many small calls would cost more than their work
-        chunks = positions.split(self.batch_size * max(1, PREPARED // self.batch_size))
+        chunks = positions.split(self.batch_size * max(1, IMAGES_AT_ONCE // self.batch_size))
         for x, chosen in zip(self.prepared(chunks), chunks, strict=True):
             y = self.labels[chosen]
             yield from zip(x.split(self.batch_size), y.split(self.batch_size), strict=True)

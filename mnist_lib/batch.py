@@ -205,9 +205,13 @@ def as_text(notebook: nbformat.NotebookNode) -> str:
 
 
 def describe(error: Exception) -> str:
-    """The error's name and the first line of its message, as the notebook raised it."""
+    """The error's name and the first line of its message, as the notebook raised it.
+
+    What went wrong in another process stands in the last line.
+    """
     if isinstance(error, PapermillExecutionError):
         name, message = error.ename, error.evalue
     else:
         name, message = type(error).__name__, str(error)
-    return f"{name}: {message}".strip().splitlines()[0]
+    lines = f"{name}: {message}".strip().splitlines()
+    return lines[-1] if "DataLoader worker" in lines[0] else lines[0]

@@ -20,7 +20,7 @@ def facts() -> dict[str, dict]:
 
     claimed_test_accuracy  as printed in the text; own_test_accuracy where two were exchanged
     log_test_accuracy      one per epoch; None where the source prints no log of its own
-    repeated_test_accuracy  last epoch of the author's own later run of the same recipe, if known
+    later_run_test_accuracy  of the author's later run of nearly the same recipe, if known
     slips                  contradictions of the source, each half a sentence about it
     """
     return json.loads((results.PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
@@ -66,8 +66,8 @@ def run_to_run() -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def noise(accuracy: float, seeds: int, spread: float, degrees: int) -> float:
-    """By how much one published run and the mean of so many of ours differ by chance (95 %).
+def noise(accuracy: float, seeds: int, spread: float, degrees: int, published: int = 1) -> float:
+    """By how much the means of so many published runs and of ours differ by chance (95 %).
 
     accuracy         about which both lie
     spread, degrees  from `run_to_run`
@@ -75,7 +75,7 @@ def noise(accuracy: float, seeds: int, spread: float, degrees: int) -> float:
     from scipy import stats  # takes a second to import
 
     width = stats.t.ppf(0.975, degrees) * spread * binomial(accuracy)
-    return width * math.sqrt(1 + 1 / seeds)
+    return width * math.sqrt(1 / published + 1 / seeds)
 
 
 def comparison() -> pd.DataFrame:

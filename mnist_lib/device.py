@@ -39,13 +39,14 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed for the next step, in place of giving it back to the system.
 
     Each step frees and asks for the same megabytes; to get them anew from Linux each time takes
-    up to a quarter of a step (S0-6 on two threads: 31 and 23 ms). Other systems are left alone.
+    up to a quarter of a step. The process then holds on to its peak. Other systems are left alone.
     """
     if platform.libc_ver()[0] == "glibc":
         mmap_threshold, trim_threshold = -3, -1  # names of malloc.h
         libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_threshold, 2**30)
-        libc.mallopt(trim_threshold, 2**31 - 1)
+        # older versions take no more than 2**25
+        if libc.mallopt(mmap_threshold, 2**30) or libc.mallopt(mmap_threshold, 2**25):
+            libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """Pipelines that change one image at a time (albumentations, torchvision) as augmentations."""
 
 import multiprocessing
-import os
+import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ class PerImage:
     albumentations gets a uint8 array (28, 28), torchvision a uint8 tensor (1, 28, 28); both must
     give back the same shape. The pipeline draws anew for each image, and its random numbers are
     seeded from the generator once per call, so a run can be repeated. Slower than a batched
-    augmentation; in a training, other cores do it ahead of time.
+    augmentation; a training on several threads of Linux has it done ahead by other processes.
     """
 
     pipeline: Callable
@@ -36,8 +37,7 @@ class PerImage:
             arrays = [self.pipeline(image=image)["image"] for image in pixels.squeeze(1).numpy()]
             changed = torch.from_numpy(np.stack(arrays)).unsqueeze(1)
         else:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+            with global_randomness(seed):
                 changed = torch.stack([self.pipeline(image) for image in pixels])
         if changed.shape != pixels.shape:
             raise ValueError(
@@ -53,11 +53,12 @@ class PerImage:
 
         Worker processes that draw for themselves start from the same state in every epoch, and so
         repeat their augmentations. These get a seed with each chunk, and so give the same images
-        as one process would. Meanwhile PyTorch leaves them their cores: on two cores 10,000
-        images of 05-albumentations take 1.6 s so, 1.8 s without, and 2.0 s if they compete.
+        as one process would. Training leaves them their share of its threads meanwhile: to compete
+        with them for the cores takes longer than to do without them.
         """
         seeds = [new_seed(generator) for _ in chunks]
-        workers = spare_cores()
+        threads = torch.get_num_threads()
+        workers = helpers(threads)
         loader = DataLoader(
             Chunks(self, images.cpu(), [chosen.cpu() for chosen in chunks], seeds),
             batch_size=None,
@@ -65,8 +66,7 @@ class PerImage:
             multiprocessing_context="fork" if workers else None,
             generator=torch.Generator(),  # else it would take a number from the global one
         )
-        threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, min(threads, (os.cpu_count() or 1) - workers)))
+        torch.set_num_threads(threads - workers)
         try:
             yield from loader
         finally:
@@ -93,11 +93,26 @@ def new_seed(generator: torch.Generator) -> int:
     return int(torch.randint(2**31, (), generator=generator, device=generator.device))
 
 
-def spare_cores() -> int:
-    """Cores beside the one that trains, at most 4; none where processes cannot be forked.
+def helpers(threads: int) -> int:
+    """How many processes to take from a training's threads; none where they cannot be forked.
 
     Elsewhere each epoch would start with seconds of imports in every new process.
     """
     if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
         return 0
-    return min(4, (os.cpu_count() or 1) - 1)
+    return min(4, threads - 1)
+
+
+@contextmanager
+def global_randomness(seed: int):
+    """The generators that a pipeline may draw from, seeded inside and as before afterwards."""
+    before = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.default_generator.set_state(before[2])

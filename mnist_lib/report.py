@@ -40,8 +40,9 @@ def rebuild() -> list[Path]:
             text = fill(text, "result", headline())
         if (results.results_folder() / "fast-final.csv").exists():
             text = fill(text, "fastest", fastest())
-        if (results.results_folder() / "speed.json").exists():
-            text = fill(text, "speed", speed())
+        speeds = sorted(results.results_folder().glob("speed-*.json"))
+        if speeds:
+            text = fill(text, "speed", "\n\n".join(map(speed, speeds)))
         write_atomically(readme, text)
         written.append(readme)
     return written
@@ -101,14 +102,14 @@ def fastest() -> str:
     return (
         f"**{ours['test accuracy']} in {ours['seconds']} s** of training and evaluation "
         f"({run['device']}, threads: {run['threads']}; {ours['seeds']} seeds), in "
-        f"{ours['part of the first']} of the time of the best recipe known for it, which ends at "
-        f"{known['test accuracy']}."
+        f"{ours['time relative to the first']} of the time of the fastest published recipe that we "
+        f"know, which ends at {known['test accuracy']}."
     )
 
 
-def speed() -> str:
-    """The benchmark's ratios as a table, and the machine that they belong to."""
-    found = json.loads((results.results_folder() / "speed.json").read_text(encoding="utf-8"))
+def speed(path: Path) -> str:
+    """A benchmark's ratios as a table, and the machine that they belong to."""
+    found = json.loads(path.read_text(encoding="utf-8"))
     rows = []
     for step, measured in found["steps"].items():
         ratios = measured["times as long as the library"]
@@ -116,12 +117,13 @@ def speed() -> str:
             name: f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
             for name, ratio in ratios.items()
         }
-        rows.append({"times as long as the library": step, **cells})
-    table = pd.DataFrame(rows).set_index("times as long as the library")
+        rows.append({"step": step, **cells})
     machine = found["machine"]
     return (
-        f"{as_markdown(table)}\n\nMedian of {found['rounds']} rounds (lowest to highest) on "
-        f"{machine['device']}, {machine['threads']} threads, PyTorch {machine['torch']}."
+        f"{as_markdown(pd.DataFrame(rows).set_index('step'))}\n\n"
+        f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
+        f"highest) on {machine['device']}, {machine['threads']} threads, "
+        f"PyTorch {machine['torch']}."
     )
 
 

@@ -222,12 +222,26 @@ def test_labels_never_change(digits, pipeline):
         assert torch.equal(y, y_augmented) and not torch.equal(x, x_augmented)
 
 
+def with_helpers(monkeypatch, count: int) -> None:
+    """A training on so many threads more than one."""
+    monkeypatch.setattr(per_image, "helpers", lambda threads: count)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count + 1)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+
+
+def drawn_by_numpy(image: torch.Tensor) -> torch.Tensor:
+    """A pipeline of one's own with the usual generators of Python and numpy."""
+    return image.roll((random.randrange(28), np.random.randint(28)), (1, 2)) // (
+        1 + np.random.randint(64)
+    )
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_other_processes_make_the_very_images_that_one_would(
     digits, pipeline, workers, monkeypatch
 ):
     def two_epochs(processes):
-        monkeypatch.setattr(per_image, "spare_cores", lambda: processes)
+        with_helpers(monkeypatch, processes)
         batches = Batches(
             digits.train_images[:1_200], digits.train_labels[:1_200], 100,
             PerImage(pipeline), generator(1), generator(2),
@@ -243,10 +257,11 @@ def test_other_processes_make_the_very_images_that_one_would(
     [
         A.Compose([A.Affine(rotate=(-180, 180), p=1.0)]),
         v2.RandomRotation(180, interpolation=v2.InterpolationMode.BILINEAR),
+        drawn_by_numpy,
     ],
 )
 def test_other_processes_never_repeat_their_augmentations(digits, turn, monkeypatch):
-    monkeypatch.setattr(per_image, "spare_cores", lambda: 2)
+    with_helpers(monkeypatch, 2)
     copies = digits.train_images[:1].expand(1_500, -1, -1, -1)
     batches = Batches(copies, torch.zeros(1_500), 50, PerImage(turn), None, generator(2))
     epochs = torch.cat([x for _ in range(2) for x, _ in batches])
@@ -256,7 +271,7 @@ def test_other_processes_never_repeat_their_augmentations(digits, turn, monkeypa
 
 
 def test_other_processes_leave_the_global_random_numbers_alone(digits, pipeline, monkeypatch):
-    monkeypatch.setattr(per_image, "spare_cores", lambda: 1)
+    with_helpers(monkeypatch, 1)
     before = torch.get_rng_state()
     images, labels = digits.train_images[:200], digits.train_labels[:200]
     list(Batches(images, labels, 50, PerImage(pipeline), generator(1), generator(2)))
@@ -264,23 +279,26 @@ def test_other_processes_leave_the_global_random_numbers_alone(digits, pipeline,
 
 
 def test_an_error_in_another_process_says_what_was_wrong(digits, monkeypatch):
-    monkeypatch.setattr(per_image, "spare_cores", lambda: 1)
+    with_helpers(monkeypatch, 1)
     images, labels = digits.train_images[:200], digits.train_labels[:200]
     batches = Batches(images, labels, 50, PerImage(v2.Resize(14)), None, generator(2))
     with pytest.raises(ValueError, match="keep the size"):
         list(batches)
 
 
-def test_training_leaves_its_helpers_their_cores_and_takes_them_back(digits, pipeline, monkeypatch):
-    monkeypatch.setattr(per_image, "spare_cores", lambda: 1)
-    monkeypatch.setattr(per_image.os, "cpu_count", lambda: 3)
+def test_training_leaves_its_helpers_their_threads_and_takes_them_back(digits, pipeline):
     images, labels = digits.train_images[:600], digits.train_labels[:600]
     batches = Batches(images, labels, 50, PerImage(pipeline), None, generator(2))
     torch.set_num_threads(3)
     try:
-        assert {torch.get_num_threads() for _ in batches} == {2}
+        assert {torch.get_num_threads() for _ in batches} == {3 - per_image.helpers(3)}
         for _ in batches:
             break  # a training that stops in the middle
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(1)
+
+
+def test_one_thread_has_no_helpers_and_many_have_four():
+    assert per_image.helpers(1) == 0
+    assert per_image.helpers(16) in (0, 4)  # none where processes cannot be forked

@@ -166,3 +166,8 @@ def test_a_point_of_the_figure(record):
     assert math.isnan(comparison.point(system("S0-6"))["mean"])
     record("S0-6", 1, 50)
     assert comparison.point(system("S0-6"))["mean"] == pytest.approx(0.995)
+
+
+def test_several_published_runs_leave_less_to_chance():
+    one, three = (comparison.noise(0.99, 6, 1.0, 10, published=count) for count in (1, 3))
+    assert three / one == pytest.approx(math.sqrt((1 / 3 + 1 / 6) / (1 + 1 / 6)))

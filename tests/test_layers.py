@@ -52,7 +52,7 @@ def test_batch_norm_gives_the_numbers_of_pytorch(channels, n, height, width, cha
         exact = nn.BatchNorm2d(channels).double()
         exact.load_state_dict(ours.state_dict())
         x, grad = images(n, channels, height, width), images(n, channels, height, width, seed=2)
-        if not channels_last:
+        if not channels_last:  # PyTorch's own code
             x, grad = x.contiguous(), grad.contiguous()
         found, expected = step(ours, x, grad), step(exact, x.double(), grad.double())
     finally:
@@ -123,3 +123,36 @@ def test_dropout_does_nothing_in_eval_mode_or_at_zero():
     x = images()
     assert torch.equal(Dropout(0.5).eval()(x), x)
     assert torch.equal(Dropout(0.0)(x), x)
+
+
+@pytest.mark.parametrize("p", [1.0, 0.999_999])
+def test_a_probability_next_to_one_is_left_to_pytorch(p):
+    output = Dropout(p)(images())
+    assert torch.isfinite(output).all() and (output == 0).float().mean() > 0.9
+
+
+def test_dropout_takes_any_shape():
+    torch.manual_seed(4)
+    for shape in ((1_000,), (40, 25), (10, 10, 10), (2, 5, 4, 5, 5)):
+        output = Dropout(0.5)(torch.ones(shape))
+        assert output.shape == shape and 0.3 < (output == 0).float().mean() < 0.7
+
+
+@pytest.mark.parametrize(
+    "options", [{"momentum": None}, {"affine": False}, {"track_running_stats": False}]
+)
+def test_unusual_batch_norms_are_left_to_pytorch(options, two_threads):
+    ours, theirs = BatchNorm2d(5, **options), nn.BatchNorm2d(5, **options)
+    assert torch.equal(ours(images()), theirs(images()))
+
+
+def test_batch_norm_refuses_what_pytorch_refuses(two_threads):
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        BatchNorm2d(5)(images(n=1, height=1, width=1))
+    with pytest.raises(ValueError, match="expected 4D input"):
+        BatchNorm2d(5)(torch.zeros(3, 5))
+
+
+def test_batch_norm_works_within_autocast(two_threads):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.isfinite(BatchNorm2d(5)(images().bfloat16())).all()
