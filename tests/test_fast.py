@@ -8,6 +8,7 @@ import torch
 
 from mnist_lib import fast, report
 from mnist_lib.fast import PUBLISHED, STEPS, load_race, race, save_race, summary, without_test
+from mnist_lib.jobs import Job, is_finished
 from mnist_lib.results import PROJECT
 from mnist_lib.summary import count_parameters
 
@@ -115,3 +116,13 @@ def test_an_interrupted_race_is_none(synthetic, monkeypatch):
     monkeypatch.setattr("mnist_lib.train.train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         race([small(PUBLISHED)], synthetic, [1], "cpu")
+
+
+def test_a_recorded_race_is_not_run_again_until_a_recipe_changes(monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+    monkeypatch.setattr(Job, "executed", lambda job, kind="": PROJECT / "nowhere")
+    job = Job(PROJECT / "notebooks" / "11_as_fast_as_possible.ipynb", 1)
+    assert is_finished(job, set(), renew=False)
+    assert not is_finished(job, set(), renew=True)
+    monkeypatch.setattr(fast, "STEPS", [replace(STEPS[0], batch_size=128), *STEPS[1:]])
+    assert not is_finished(job, set(), renew=False)
