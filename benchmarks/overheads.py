@@ -36,11 +36,6 @@ def measured(digits: Digits, device: str, rounds: int) -> dict:
     }
 
 
-def first(digits: Digits, images: int) -> Digits:
-    """At most so many images of each part."""
-    return Digits(**{name: tensor[:images] for name, tensor in vars(digits).items()})
-
-
 def timed(variant, device: str) -> float:
     """Wall seconds of one call, until the device has finished."""
     started = time.perf_counter()
@@ -80,14 +75,14 @@ def evaluation(digits: Digits, device: str, rounds: int) -> dict:
 def by_images(digits: Digits, device: str) -> dict[int, float]:
     """Wall seconds of `fit` for one epoch of so many images."""
     return {
-        images: round(finish_run(ONE_EPOCH, first(digits, images), 1, device).seconds, 2)
+        images: round(finish_run(ONE_EPOCH, digits.first(images), 1, device).seconds, 2)
         for images in (10_000, 20_000, 40_000, 60_000)
     }
 
 
 def by_seeds(digits: Digits, device: str) -> dict[int, float]:
     """Wall seconds of `fit` for one epoch of 10,000 images, so many seeds one after the other."""
-    few = first(digits, 10_000)
+    few = digits.first(10_000)
     return {
         seeds: round(
             sum(finish_run(ONE_EPOCH, few, seed, device).seconds for seed in range(seeds)), 2

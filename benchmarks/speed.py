@@ -15,14 +15,12 @@ results/speed-<device>.json; on a machine that does other work as well the numbe
 import argparse
 import json
 import os
-import platform
 import time
 
 import overheads
 import plain
-import torch
 import torch.nn.functional as F
-from overheads import finish, first, spread, timed
+from overheads import finish, spread, timed
 from platformdirs import user_cache_dir
 
 from mnist_lib.data import Digits, load_mnist
@@ -31,7 +29,7 @@ from mnist_lib.files import write_atomically
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published import SYSTEMS
 from mnist_lib.recipes import Recipe
-from mnist_lib.results import PROJECT
+from mnist_lib.results import PROJECT, machine
 from mnist_lib.train import new_network, train_epoch, training_batches
 
 RECIPES = {recipe.name: recipe for recipe in (*SYSTEMS, *JOURNEY)}
@@ -44,8 +42,12 @@ def main() -> None:
     device = choose_device(options.device)
     digits = load_mnist(holdout=0)
     keep_freed_memory()  # as `fit` does; it helps the plain loop as well
-    found = {"machine": machine(device), "rounds": options.rounds, "images": options.images}
-    found["steps"] = {}
+    found = {
+        "machine": {**machine(device), "cores": os.cpu_count()},
+        "rounds": options.rounds,
+        "images": options.images,
+        "steps": {},
+    }
     for name in options.steps:
         found["steps"][name] = compare(RECIPES[name], digits, device, options)
         print_step(name, found["steps"][name])
@@ -68,24 +70,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def machine(device: str) -> dict:
-    """What the figures belong to."""
-    return {
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
 # ---- training steps ------------------------------------------------------------------------------
 
 
 def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
     """Seconds of every variant in every round, the ratios to the library, and its breakdown."""
-    few = first(digits, options.images)
+    few = digits.first(options.images)
     root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
     variants = {
         f"plain, {workers} workers": plain_variant(recipe, root, options.images, workers, device)

@@ -48,6 +48,10 @@ class Digits:
             part: len(getattr(self, f"{part}_labels")) for part in ("train", "validation", "test")
         }
 
+    def first(self, count: int) -> "Digits":
+        """At most so many images of each part."""
+        return Digits(**{name: tensor[:count] for name, tensor in vars(self).items()})
+
 
 def to_float(images: torch.Tensor) -> torch.Tensor:
     """uint8 0..255 to float32 0..1."""

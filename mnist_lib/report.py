@@ -119,11 +119,11 @@ def speed(path: Path) -> str:
         }
         rows.append({"step": step, **cells})
     machine = found["machine"]
+    device = machine.get("device_name") or machine["device"]
     return (
         f"{as_markdown(pd.DataFrame(rows).set_index('step'))}\n\n"
         f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
-        f"highest) on {machine['device']}, {machine['threads']} threads, "
-        f"PyTorch {machine['torch']}."
+        f"highest) on {device}, {machine['threads']} threads, PyTorch {machine['torch']}."
     )
 
 

@@ -71,17 +71,22 @@ def as_record(run: Run) -> dict:
         "parameters": count_parameters(run.model),
         "history": run.history,
         "seconds": run.seconds,
-        "machine": {
-            "device": run.device,
-            "device_name": torch.cuda.get_device_name() if run.device.startswith("cuda") else None,
-            "threads": torch.get_num_threads(),
-            "processor": platform.machine(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": version("torchvision"),
-            "commit": commit(),
-        },
+        "machine": machine(run.device),
+    }
+
+
+def machine(device: str) -> dict:
+    """What a measurement was made on."""
+    return {
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else None,
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "commit": commit(),
     }
 
 

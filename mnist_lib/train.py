@@ -209,8 +209,7 @@ def shorten(digits: Digits, recipe: Recipe) -> tuple[Digits, int, bool]:
     """Few images and epochs if MNIST_LIB_SHORT asks for it, else all: (digits, epochs, short)."""
     if not is_short():
         return digits, recipe.epochs, False
-    few = {name: tensor[:SHORT_IMAGES] for name, tensor in vars(digits).items()}
-    return Digits(**few), min(recipe.epochs, SHORT_EPOCHS), True
+    return digits.first(SHORT_IMAGES), min(recipe.epochs, SHORT_EPOCHS), True
 
 
 def check(recipe: Recipe, epochs: int) -> None:
