@@ -5,6 +5,7 @@ have PyTorch's names, arguments and weights, and give its numbers (dropout: its 
 they are not made for, they leave to PyTorch as well. `make bench` measures both.
 """
 
+import numpy as np
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
@@ -106,9 +107,17 @@ class Dropout(nn.Dropout):
         if not (self.training and images.device.type == "cpu" and ordinary):
             return super().forward(images)
         images = images.contiguous(memory_format=torch.channels_last)
-        draws = torch.randint(
-            -(2**63), 2**63 - 1, (-(-images.numel() // 4),), device=images.device
-        ).view(torch.int16)
-        kept = draws[: images.numel()] >= drop_below - 2**15
-        factors = kept.to(images.dtype).div_(1 - self.p)
+        draws = torch.from_numpy(random_bits(images.numel())).view(torch.int16)
+        factors = torch.empty(images.numel(), dtype=images.dtype)
+        torch.ge(draws[: images.numel()], drop_below - 2**15, out=factors)
+        factors.div_(1 - self.p)
         return images * factors.as_strided(images.shape, images.stride())
+
+
+def random_bits(decisions: int) -> np.ndarray:
+    """Random int64 (decisions / 4,), seeded from PyTorch's generator; numpy is twice as fast."""
+    seed = int(torch.randint(2**62, ()))
+    bounds = np.iinfo(np.int64)
+    return np.random.Generator(np.random.SFC64(seed)).integers(
+        bounds.min, bounds.max, -(-decisions // 4), dtype=np.int64, endpoint=True
+    )

@@ -75,6 +75,14 @@ def test_batch_norm_gradients_are_those_of_finite_differences(two_threads):
     assert torch.autograd.gradcheck(layer, x)
 
 
+def test_batch_norm_lets_relu_change_its_output_in_place(two_threads):
+    x, grads = images().requires_grad_(), {}
+    for inplace in (False, True):
+        network = nn.Sequential(BatchNorm2d(5), nn.ReLU(inplace=inplace))
+        grads[inplace] = torch.autograd.grad(network(x).square().sum(), x)[0]
+    assert torch.equal(grads[False], grads[True]) and grads[True].abs().sum() > 0
+
+
 def test_batch_norm_evaluates_and_loads_weights_as_pytorch_does(two_threads):
     ours, theirs = BatchNorm2d(5), nn.BatchNorm2d(5)
     ours(images())
