@@ -13,7 +13,7 @@ import torch
 
 from mnist_lib.augment import Batches
 from mnist_lib.data import Digits
-from mnist_lib.device import memory_format
+from mnist_lib.device import placed
 from mnist_lib.fast import finish as finish_run
 from mnist_lib.journey import ONE_CYCLE, SKELETON
 from mnist_lib.results import PROJECT
@@ -63,7 +63,7 @@ def spread(values: list[float]) -> dict:
 
 def evaluation(digits: Digits, device: str, rounds: int) -> dict:
     """Test images per second through the network of step 06."""
-    model = new_network(ONE_EPOCH, 1).to(device, memory_format=memory_format(device))
+    model = placed(new_network(ONE_EPOCH, 1), device)
     batches = Batches(digits.test_images, digits.test_labels, EVALUATION_BATCH, device=device)
     rates = [
         len(digits.test_labels) / timed(lambda: evaluate(model, batches), device)

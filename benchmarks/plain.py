@@ -4,11 +4,17 @@ This is what the library is measured against, so it is written as they do: pictu
 image, a DataLoader, the optimizer's default kernels, and `.item()` in every step.
 """
 
+import os
+from functools import partial
+from multiprocessing import set_start_method
+
 import albumentations
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from overheads import timed
+from platformdirs import user_cache_dir
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
@@ -51,6 +57,27 @@ TRANSFORMS = {
     "06-one-cycle": transforms.Compose(MILD + TO_TENSOR),
     "07-separable": transforms.Compose(MILD + TO_TENSOR),
 }
+
+WORKERS = (0, 2)
+LOOPS = {}  # of this process, by the number of workers
+
+
+def prepare(recipe: Recipe, images: int, device: str) -> None:
+    """One loop for each number of workers."""
+    set_start_method(None, force=True)  # the workers start as in any script
+    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
+    for workers in WORKERS:
+        model = build_network(recipe).to(device)
+        optimizer = build_optimizer(recipe.optimizer, model)
+        batches = loader(recipe.name, root, images, recipe.batch_size, workers)
+        schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
+        moved = OnDevice(batches, device)
+        LOOPS[workers] = partial(train_epoch, model, moved, optimizer, schedule)
+
+
+def seconds(workers: int, device: str) -> float:
+    """Wall seconds of one pass with so many workers."""
+    return timed(LOOPS[workers], device)
 
 
 def build_network(recipe: Recipe) -> nn.Module:
@@ -98,3 +125,17 @@ def build_optimizer(optimizer, model) -> torch.optim.Optimizer:
     kind = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[type(optimizer).__name__]
     settings = {"momentum": optimizer.momentum} if hasattr(optimizer, "momentum") else {}
     return kind(model.parameters(), lr=optimizer.learning_rate, **settings)
+
+
+class OnDevice:
+    """Batches, each moved to the device as it comes."""
+
+    def __init__(self, batches, device):
+        self.batches, self.device = batches, device
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __iter__(self):
+        for data, target in self.batches:
+            yield data.to(self.device), target.to(self.device)

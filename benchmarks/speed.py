@@ -7,24 +7,27 @@ python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps
 (b) the library as a notebook uses it: Batches, train_epoch
 (c) the floor: the same network, optimizer and batch size on batches prepared in advance
 
-All variants of a step are timed in one process, one after the other, round by round; a ratio is
-taken within a round, and its spread is that over the rounds. A complete run goes to
-results/speed-<device>.json; on a machine that does other work as well the numbers mean nothing.
+All variants of a step are timed one after the other, round by round, (b) and (c) in one process and
+(a) in one of its own that waits meanwhile; a ratio is taken within a round, and its spread is that
+over the rounds. A complete run goes to results/speed-<device>.json; on a machine that does other
+work as well the numbers mean nothing.
 """
 
 import argparse
 import json
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 
 import overheads
 import plain
 import torch.nn.functional as F
 from overheads import finish, spread, timed
-from platformdirs import user_cache_dir
 
 from mnist_lib.data import Digits, load_mnist
-from mnist_lib.device import choose_device, keep_freed_memory, memory_format
+from mnist_lib.device import choose_device, keep_freed_memory, placed
 from mnist_lib.files import write_atomically
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published import SYSTEMS
@@ -41,7 +44,7 @@ def main() -> None:
     options = arguments()
     device = choose_device(options.device)
     digits = load_mnist(holdout=0)
-    keep_freed_memory()  # as `fit` does; it helps the plain loop as well
+    keep_freed_memory()  # as `fit` does
     found = {
         "machine": {**machine(device), "cores": os.cpu_count()},
         "rounds": options.rounds,
@@ -76,19 +79,21 @@ def arguments() -> argparse.Namespace:
 def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
     """Seconds of every variant in every round, the ratios to the library, and its breakdown."""
     few = digits.first(options.images)
-    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
-    variants = {
-        f"plain, {workers} workers": plain_variant(recipe, root, options.images, workers, device)
-        for workers in (0, 2)
-    }
-    variants["library"] = library_variant(recipe, few, device)
-    variants["floor"] = floor_variant(recipe, few, device)
-    seconds = {name: [] for name in variants}
-    for number in range(WARM_UP + options.rounds):
-        for name, variant in variants.items():
-            spent = timed(variant, device)
-            if number >= WARM_UP:
-                seconds[name].append(spent)
+    with plain_loops(recipe, options.images, device) as loops:
+        variants = {
+            f"plain, {workers} workers": lambda workers=workers: loops.submit(
+                plain.seconds, workers, device
+            ).result()
+            for workers in plain.WORKERS
+        }
+        variants["library"] = partial(timed, library_variant(recipe, few, device), device)
+        variants["floor"] = partial(timed, floor_variant(recipe, few, device), device)
+        seconds = {name: [] for name in variants}
+        for number in range(WARM_UP + options.rounds):
+            for name, variant in variants.items():
+                spent = variant()
+                if number >= WARM_UP:
+                    seconds[name].append(spent)
     library = seconds["library"]
     ratios = {
         name: [other / ours for other, ours in zip(spent, library, strict=True)]
@@ -102,33 +107,19 @@ def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
     }
 
 
-def plain_variant(recipe, root, images, workers, device):
-    """(a): PyTorch's defaults everywhere, as nobody thinks of anything else."""
-    model = plain.build_network(recipe).to(device)
-    optimizer = plain.build_optimizer(recipe.optimizer, model)
-    batches = plain.loader(recipe.name, root, images, recipe.batch_size, workers)
-    schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
-    moved = OnDevice(batches, device)
-    return lambda: plain.train_epoch(model, moved, optimizer, schedule)
-
-
-class OnDevice:
-    """Batches, each moved to the device as it comes."""
-
-    def __init__(self, batches, device):
-        self.batches, self.device = batches, device
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __iter__(self):
-        for data, target in self.batches:
-            yield data.to(self.device), target.to(self.device)
+def plain_loops(recipe: Recipe, images: int, device: str) -> ProcessPoolExecutor:
+    """(a) in a process of its own, as a tutorial's: there the library has tuned nothing."""
+    return ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=get_context("spawn"),
+        initializer=plain.prepare,
+        initargs=(recipe, images, device),
+    )
 
 
 def built(recipe, steps, device):
     """The library's network, optimizer and schedule, as `fit` makes them."""
-    model = new_network(recipe, seed=1).to(device, memory_format=memory_format(device))
+    model = placed(new_network(recipe, seed=1), device)
     optimizer = recipe.optimizer.build(model)
     return model, optimizer, recipe.schedule.build(optimizer, steps, 1_000)
 

@@ -146,7 +146,7 @@ def surroundings(folder: Path, at_once: int) -> Iterator[None]:
     if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
         changed["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
     if at_once > 1:
-        changed["OMP_WAIT_POLICY"] = "PASSIVE"
+        changed |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     before, started_in = dict(os.environ), Path.cwd()
     os.environ.update(changed)
     os.chdir(folder)  # for the whole process: papermill's own `cwd` is not made for threads

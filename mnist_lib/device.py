@@ -6,6 +6,7 @@ import platform
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
 def choose_device(name: str = "auto") -> str:
@@ -26,12 +27,17 @@ def choose_device(name: str = "auto") -> str:
     raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
 
 
-def memory_format(device: str) -> torch.memory_format:
-    """How a network's convolutions lay out their images.
+def placed(model: nn.Module, device: str) -> nn.Module:
+    """The model on the device, where its convolutions lay out their images in the fastest way.
 
-    Channels last makes a training step of these narrow networks up to twice as fast on a CPU.
+    On a CPU that is channels last, which makes a training step of these narrow networks up to twice
+    as fast. Several threads on 10 channels or fewer are an exception: S3-3 takes a tenth longer.
     """
-    return torch.channels_last if device == "cpu" else torch.contiguous_format
+    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    narrow = all(convolution.out_channels <= 10 for convolution in convolutions)
+    channels_last = device == "cpu" and not (narrow and torch.get_num_threads() > 1)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return model.to(device, memory_format=layout)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import pandas as pd
 import torch.nn.functional as F
 
 from mnist_lib.data import Digits
-from mnist_lib.device import choose_device, memory_format, own_randomness
+from mnist_lib.device import choose_device, own_randomness, placed
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import new_network, training_batches
 
@@ -29,7 +29,7 @@ def find_learning_rate(
     Uses training images only and leaves nothing behind: the run that follows starts afresh.
     """
     device = choose_device(device)
-    model = new_network(recipe, seed).to(device, memory_format=memory_format(device)).train()
+    model = placed(new_network(recipe, seed), device).train()
     optimizer = recipe.optimizer.build(model)
     batches = training_batches(recipe, digits, seed, device)
     last = max(1, min(steps, len(batches)) - 1)

@@ -103,10 +103,15 @@ class Dropout(nn.Dropout):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         drop_below = round(self.p * 2**16)
-        ordinary = images.dim() == 4 and 0 < drop_below < 2**16 and not self.inplace
+        layouts = (torch.contiguous_format, torch.channels_last)
+        ordinary = (
+            0 < drop_below < 2**16
+            and not self.inplace
+            and images.dim() == 4
+            and any(images.is_contiguous(memory_format=layout) for layout in layouts)
+        )
         if not (self.training and images.device.type == "cpu" and ordinary):
             return super().forward(images)
-        images = images.contiguous(memory_format=torch.channels_last)
         draws = torch.from_numpy(random_bits(images.numel())).view(torch.int16)
         factors = torch.empty(images.numel(), dtype=images.dtype)
         torch.ge(draws[: images.numel()], drop_below - 2**15, out=factors)

@@ -18,8 +18,8 @@ from mnist_lib.device import (
     choose_device,
     generator,
     keep_freed_memory,
-    memory_format,
     own_randomness,
+    placed,
 )
 from mnist_lib.progress import Progress
 from mnist_lib.recipes import Recipe
@@ -82,7 +82,7 @@ def fit(
     digits, epochs, short = shorten(digits, recipe)
     check(recipe, epochs)
     keep_freed_memory()
-    model = new_network(recipe, seed).to(device, memory_format=memory_format(device))
+    model = placed(new_network(recipe, seed), device)
     training = training_batches(recipe, digits, seed, device)
     parts = {
         part: Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)

@@ -108,6 +108,12 @@ def test_dropout_zeroes_this_part_and_scales_the_rest(p):
     assert torch.equal(x.grad, output.detach())
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_dropout_keeps_the_layout_of_its_images(layout):
+    x = images().contiguous(memory_format=layout)
+    assert Dropout(0.5)(x).stride() == x.stride()
+
+
 def test_neighbouring_pixels_are_dropped_independently():
     torch.manual_seed(2)
     zeroed = (Dropout(0.5)(torch.ones(400, 4, 25, 25)) == 0).float() - 0.5

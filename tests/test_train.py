@@ -10,6 +10,9 @@ from torch import nn
 from mnist_lib import models, train
 from mnist_lib.augment import Batches, RandomAffine
 from mnist_lib.data import Digits
+from mnist_lib.device import placed
+from mnist_lib.journey import ONE_CYCLE
+from mnist_lib.published import system
 from mnist_lib.results import save
 from mnist_lib.schedules import SGD, Adam, Constant, StepDecay
 from mnist_lib.train import evaluate, fit, new_network, predict
@@ -267,3 +270,18 @@ def test_auto_takes_a_device_that_works():
     device = train.choose_device("auto")
     assert torch.ones(2, device=device).sum().item() == 2
     assert train.choose_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("recipe", [system("S3-3"), ONE_CYCLE], ids=["narrow", "wider"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_where_a_network_is_placed_changes_none_of_its_logits(recipe, threads):
+    """The layout of its images is chosen by its width and the number of threads."""
+    model = new_network(recipe, seed=1).eval()
+    x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = model(x)
+        torch.set_num_threads(threads)
+        try:
+            torch.testing.assert_close(placed(model, "cpu")(x), expected)
+        finally:
+            torch.set_num_threads(1)
