@@ -11,7 +11,7 @@ import os
 # It must be told before its first import, so the setting stands here and nowhere else.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-# PyTorch's threads wait for each other by spinning (GNU OpenMP). Beside other work they wait for one
-# that has no core, and a training step takes up to twenty times as long; with a short spin it is
-# four times less, and on an idle machine nothing is lost. It is read when PyTorch is loaded.
+# PyTorch's threads (GNU OpenMP) spin while they wait for each other. Beside other work they spin
+# for one that has no core, and a training step takes many times as long; a short spin takes the
+# edge off and costs nothing on an idle machine. PyTorch reads it when it is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")

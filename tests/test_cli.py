@@ -242,6 +242,17 @@ def test_a_page_edited_meanwhile_is_not_overwritten(folder):
     assert '"execution_count": 1' not in page.read_text()
 
 
+def test_kernels_side_by_side_share_the_cores_and_do_not_spin(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    with batch.surroundings(tmp_path, at_once=max(2, os.cpu_count() or 1)):
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE" and os.environ["GOMP_SPINCOUNT"] == "0"
+    assert dict(os.environ) == before
+    with batch.surroundings(tmp_path, at_once=1):
+        assert "OMP_NUM_THREADS" not in os.environ
+
+
 def test_phases(folder):
     notebooks = [write_notebook(folder, stem) for stem in ("01_a", "02_b", "99_c")]
     found = jobs.phases(jobs.plan(notebooks, seeds=[1, 2]), width=2)
