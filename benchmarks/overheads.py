@@ -29,10 +29,11 @@ def measured(digits: Digits, device: str, rounds: int) -> dict:
         "evaluation, images per second": evaluation(digits, device, rounds),
         "one epoch and its evaluation by images, seconds": by_images(digits, device),
         "one epoch by seeds, seconds": by_seeds(digits, device),
-        "four notebooks by jobs, seconds": by_jobs(),
+        "four notebooks by jobs, seconds": by_jobs(device),
         "a short notebook beyond its training, seconds": notebook(digits, device, rounds),
         "import, seconds": imports(rounds),
         "peak memory of a training, MiB": peak_memory(device),
+        "15 epochs of S0-6 on a GPU": fifteen_epochs(device),
     }
 
 
@@ -91,21 +92,22 @@ def by_seeds(digits: Digits, device: str) -> dict[int, float]:
     }
 
 
-def run_notebook(*options: str) -> float:
+def run_notebook(device: str, *options: str) -> float:
     """Wall seconds of the batch command for a shortened notebook, results thrown away."""
     with tempfile.TemporaryDirectory() as folder:  # the notebook shows recorded results as well
         results = shutil.copytree(PROJECT / "results", os.path.join(folder, "results"))
         surroundings = os.environ | {"MNIST_LIB_RESULTS": results}
-        command = [sys.executable, "-m", "mnist_lib", "run", NOTEBOOK, "--short", *options]
+        command = [sys.executable, "-m", "mnist_lib", "run", NOTEBOOK, "--short"]
+        command += ["--device", device, *options]
         started = time.perf_counter()
         subprocess.run(command, check=True, cwd=PROJECT, env=surroundings, capture_output=True)
         return time.perf_counter() - started
 
 
-def by_jobs() -> dict[int, float]:
+def by_jobs(device: str) -> dict[int, float]:
     """Wall seconds of the batch command for one short notebook with four seeds."""
     seeds = ("--seeds", "1", "2", "3", "4")
-    return {jobs: round(run_notebook(*seeds, "--jobs", str(jobs)), 1) for jobs in (1, 2, 4)}
+    return {jobs: round(run_notebook(device, *seeds, "--jobs", str(jobs)), 1) for jobs in (1, 2, 4)}
 
 
 def notebook(digits: Digits, device: str, rounds: int) -> dict:
@@ -113,7 +115,7 @@ def notebook(digits: Digits, device: str, rounds: int) -> dict:
     os.environ["MNIST_LIB_SHORT"] = "1"
     training = min(finish_run(SKELETON, digits, 1, device).seconds for _ in range(rounds))
     del os.environ["MNIST_LIB_SHORT"]
-    return spread([run_notebook() - training for _ in range(rounds)])
+    return spread([run_notebook(device) - training for _ in range(rounds)])
 
 
 def imports(rounds: int) -> dict:
@@ -138,6 +140,20 @@ def peak_memory(device: str) -> float | None:
         f"print(on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / {unit})"
     )
     return round(float(in_python(code).splitlines()[-1]))
+
+
+def fifteen_epochs(device: str) -> dict | None:
+    """Wall seconds with evaluation, and the most of the GPU's memory that was held."""
+    if not device.startswith("cuda"):
+        return None
+    code = (
+        "import torch; from mnist_lib.data import load_mnist; from mnist_lib.train import fit;"
+        "from mnist_lib.published import S0_6;"
+        f"run = fit(S0_6, load_mnist(holdout=0), device={device!r});"
+        "print(run.seconds, torch.cuda.max_memory_allocated() / 2**20)"
+    )
+    seconds, peak = in_python(code).splitlines()[-1].split()
+    return {"seconds": round(float(seconds), 1), "peak memory, MiB": round(float(peak))}
 
 
 def in_python(code: str) -> str:

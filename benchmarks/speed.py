@@ -14,13 +14,19 @@ work as well the numbers mean nothing.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from importlib.metadata import version
 from multiprocessing import get_context
+from pathlib import Path
 
+import mnist_lib  # noqa: F401  before PyTorch, as in a notebook
+
+# isort: split
 import overheads
 import plain
 import torch.nn.functional as F
@@ -46,7 +52,7 @@ def main() -> None:
     digits = load_mnist(holdout=0)
     keep_freed_memory()  # as `fit` does
     found = {
-        "machine": {**machine(device), "cores": os.cpu_count()},
+        "machine": {**machine(device), **more_of_the_machine()},
         "rounds": options.rounds,
         "images": options.images,
         "steps": {},
@@ -71,6 +77,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, metavar="STEP")
     return parser.parse_args()
+
+
+def more_of_the_machine() -> dict:
+    """What else decides how fast the loops are."""
+    libraries = ("numpy", "albumentations", "opencv-python-headless")
+    model = None
+    with contextlib.suppress(OSError):  # only Linux has this file
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), None)
+    return {
+        "cores": os.cpu_count(),
+        "processor_model": model,
+        **{library: version(library) for library in libraries},
+    }
 
 
 # ---- training steps ------------------------------------------------------------------------------
@@ -109,12 +129,19 @@ def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
 
 def plain_loops(recipe: Recipe, images: int, device: str) -> ProcessPoolExecutor:
     """(a) in a process of its own, as a tutorial's: there the library has tuned nothing."""
-    return ProcessPoolExecutor(
+    loops = ProcessPoolExecutor(
         max_workers=1,
         mp_context=get_context("spawn"),
         initializer=plain.prepare,
         initargs=(recipe, images, device),
     )
+    ours = os.environ["GOMP_SPINCOUNT"]
+    os.environ["GOMP_SPINCOUNT"] = "300000"  # what GNU OpenMP takes by itself
+    try:
+        loops.submit(int).result()  # now the process starts, with what is in the environment
+    finally:
+        os.environ["GOMP_SPINCOUNT"] = ours
+    return loops
 
 
 def built(recipe, steps, device):

@@ -7,7 +7,7 @@ from functools import cache
 import pandas as pd
 
 from mnist_lib import results
-from mnist_lib.published import SYSTEMS
+from mnist_lib.published import CHOSEN, SYSTEMS
 from mnist_lib.recipes import Recipe
 from mnist_lib.summary import count_parameters
 
@@ -24,6 +24,16 @@ def facts() -> dict[str, dict]:
     slips                  contradictions of the source, each half a sentence about it
     """
     return json.loads((results.PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
+
+
+def facts_of(recipe: Recipe) -> dict:
+    """What the source says of this system; LookupError says how to add what is not there."""
+    if recipe.name not in facts():
+        raise LookupError(
+            f"results/published.json says nothing about '{recipe.name}': "
+            "add its facts there, with the same fields as those of the others"
+        )
+    return facts()[recipe.name]
 
 
 def measured(recipe: Recipe, epoch: int | None = None) -> pd.Series:
@@ -85,12 +95,13 @@ def comparison() -> pd.DataFrame:
     difference    ours minus the log's, after the last epoch that the log shows; where there is no
                   log, ours minus the claim, in brackets because a claim may be a best epoch
     within noise  whether chance alone makes as large a difference in one case of 20 or more
+    chosen here   'in part' where the source does not tell the whole recipe, see `CHOSEN`
     """
     try:
         spread = run_to_run()
     except LookupError:
         spread = None
-    rows = [as_row(recipe, facts()[recipe.name], spread) for recipe in SYSTEMS]
+    rows = [as_row(recipe, facts_of(recipe), spread) for recipe in SYSTEMS]
     return pd.DataFrame(rows).set_index("system")
 
 
@@ -111,6 +122,7 @@ def as_row(recipe: Recipe, fact: dict, spread: tuple[float, int] | None) -> dict
         or MISSING,
         "difference": MISSING,
         "within noise": MISSING,
+        "chosen here": "in part" if recipe.name in CHOSEN else MISSING,
         "s/epoch there": str(fact["seconds_per_epoch"] or MISSING),
         "s/epoch here": MISSING,
     }
@@ -128,7 +140,7 @@ def as_row(recipe: Recipe, fact: dict, spread: tuple[float, int] | None) -> dict
 
 def difference(recipe: Recipe) -> float:
     """Our mean minus the source's accuracy after the last epoch of its log, or minus its claim."""
-    fact = facts()[recipe.name]
+    fact = facts_of(recipe)
     log = fact["log_test_accuracy"]
     if log is None:
         return measured(recipe).mean() - fact["own_test_accuracy"]
@@ -146,9 +158,9 @@ def contradictions() -> pd.DataFrame:
                 part: results.mean_and_spread(runs[f"{part}_accuracy"])
                 for part in ("train", "test")
             }
-        parameters = f"{facts()[recipe.name]['parameters']:,}"
+        parameters = f"{facts_of(recipe)['parameters']:,}"
         rows += [
             {"system": recipe.name, "slip": slip, "parameters": parameters, **found}
-            for slip in facts()[recipe.name]["slips"]
+            for slip in facts_of(recipe)["slips"]
         ]
     return pd.DataFrame(rows).set_index("system")

@@ -170,9 +170,6 @@ def summary(table: pd.DataFrame, accuracy: str) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("recipe")
 
 
-RACES = ("choosing", "tried", "final")
-
-
 def save_race(table: pd.DataFrame, name: str) -> Path:
     """Write results/fast-<name>.csv (a shortened run: below short/); returns its path."""
     path = results.output_folder() / f"fast-{name}.csv"
@@ -190,8 +187,15 @@ def load_race(name: str) -> pd.DataFrame:
 
 def is_recorded() -> bool:
     """Whether the races of the recipes as they are now are there."""
+    raced = {
+        "choosing": STEPS,
+        "tried": [STEPS[-1], *TRIED],
+        "final": [STEPS[0], STEPS[-1]],
+    }
     try:
-        raced = pd.concat([load_race(name) for name in RACES])
+        return all(
+            set(load_race(name)["fingerprint"]) == {recipe.fingerprint() for recipe in recipes}
+            for name, recipes in raced.items()
+        )
     except FileNotFoundError:
         return False
-    return set(raced["fingerprint"]) == {recipe.fingerprint() for recipe in (*STEPS, *TRIED)}

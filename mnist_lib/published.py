@@ -120,11 +120,11 @@ SYSTEMS = [
 # what a source does not say, so that it had to be chosen here
 CHOSEN = {
     "S2-1": "15 epochs, Adam, 0.01 for 11 epochs and then 0.001, batches of 1,024 (the rates and "
-    "batches of the log of S2-3), no augmentation",
+    "batches of the log of S2-3), no augmentation; cross entropy; MNIST's usual mean and deviation",
     "S2-2": "the recipe of S2-1; dropout of 10 %",
     "S2-3": "Adam, because SGD would not reach its 97.6 % after one epoch of 59 steps; the fall to "
     "0.001 after epoch 11, where its train accuracy jumps; dropout of 10 %, rotation by up to 7 "
-    "degrees, shifts by up to 10 %",
+    "degrees, shifts by up to 10 %; cross entropy; MNIST's usual mean and deviation",
     "S3-1": "SGD, whose momentum OneCycleLR overwrites, and Xavier weights as in the same author's "
     "other code",
     "S3-2": "the recipe of S3-1, whose log is printed in its place; order and dropout as in S3-x5",

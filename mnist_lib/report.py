@@ -61,7 +61,7 @@ def overview(recipes) -> Figure:
     for recipe in recipes:
         steps.append({"step": recipe.name, **comparison.point(recipe)})
     for recipe in published.SYSTEMS:
-        claimed = comparison.facts()[recipe.name]["claimed_test_accuracy"]
+        claimed = comparison.facts_of(recipe)["claimed_test_accuracy"]
         systems.append({"system": recipe.name, "claimed": claimed, **comparison.point(recipe)})
     return visualize.accuracy_against_parameters(pd.DataFrame(steps), pd.DataFrame(systems))
 

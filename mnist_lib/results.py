@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import warnings
 from importlib.metadata import version
@@ -144,10 +145,13 @@ def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn
 
 
 def how_to_run(recipe: Recipe) -> str:
-    """The command that makes a record of this recipe; only the journey's begin with a number."""
+    """What makes its record; names of the journey begin with 01, those of systems with S0."""
     number = recipe.name[:2]
-    what = number if number.isdigit() else f"--system {recipe.name}"
-    return f"python -m mnist_lib run {what}"
+    if number.isdigit():
+        return f"python -m mnist_lib run {number}"
+    if re.fullmatch(r"S\d", number):
+        return f"python -m mnist_lib run --system {recipe.name}"
+    return "save(fit(recipe, digits))"
 
 
 def finals(recipe: Recipe, folder: Path | None = None) -> pd.DataFrame:

@@ -45,7 +45,7 @@ class Adam:
 
 
 def has_fused(model: nn.Module) -> bool:
-    """Whether one kernel can update all parameters, which saves most of a small network's step."""
+    """Whether one kernel can update all parameters, in place of several kernels for each."""
     return next(model.parameters()).device.type in ("cpu", "cuda")
 
 

@@ -20,7 +20,7 @@ import torch
 
 from mnist_lib import badges, batch, jobs
 from mnist_lib.__main__ import main
-from mnist_lib.results import load_records, output_folder
+from mnist_lib.results import PROJECT, load_records, output_folder
 
 KILLS = int(os.environ.get("MNIST_LIB_TEST_KILLS", "2"))  # 20 by hand
 TRAIN = """\
@@ -251,6 +251,16 @@ def test_kernels_side_by_side_share_the_cores_and_do_not_spin(tmp_path, monkeypa
     assert dict(os.environ) == before
     with batch.surroundings(tmp_path, at_once=1):
         assert "OMP_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5")])
+def test_threads_spin_for_a_short_time_unless_told_otherwise(given, expected):
+    code = "import os, sys, mnist_lib; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    surroundings = {name: os.environ[name] for name in os.environ if name != "GOMP_SPINCOUNT"}
+    answer = subprocess.check_output(
+        [sys.executable, "-c", code], env=surroundings | given, text=True, cwd=PROJECT
+    )
+    assert answer.split() == [expected, "False"]  # it is read when PyTorch is loaded
 
 
 def test_phases(folder):

@@ -1,6 +1,7 @@
 """The table of the published systems says what the sources say and what the records show."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -91,6 +92,17 @@ def test_without_records_the_sources_stand_alone():
     assert table.loc["S0-6", "claimed"] == "99.48%"
     assert table.loc["S0-6", "log"] == "99.46% (best 99.48%)"
     assert table.loc["S2-1", "log"] == MISSING
+    assert table.loc["S2-1", "chosen here"] == "in part"
+    assert table.loc["S0-6", "chosen here"] == MISSING
+
+
+def test_a_system_without_facts_is_told_what_to_do(monkeypatch):
+    mine = replace(SYSTEMS[0], name="mine-1")
+    monkeypatch.setattr(comparison, "SYSTEMS", [*SYSTEMS, mine])
+    with pytest.raises(LookupError, match="published.json says nothing about 'mine-1'"):
+        comparison.comparison()
+    with pytest.raises(LookupError, match="no records of 'mine-1': save"):
+        records.finals(mine)
 
 
 def test_a_row_shows_what_was_measured(record):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from mnist_lib import layers
 from mnist_lib.layers import BatchNorm2d, Dropout
 
 
@@ -60,6 +61,34 @@ def test_batch_norm_gives_the_numbers_of_pytorch(channels, n, height, width, cha
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("channels", "threads", "layout", "training", "ours"),
+    [
+        (5, 2, torch.channels_last, True, True),
+        (16, 2, torch.channels_last, True, False),
+        (5, 1, torch.channels_last, True, False),
+        (5, 2, torch.contiguous_format, True, False),
+        (5, 2, torch.channels_last, False, False),
+    ],
+)
+def test_batch_norm_does_itself_what_pytorch_does_slowly(
+    channels, threads, layout, training, ours, two_threads, monkeypatch
+):
+    calls = []
+    apply = layers.Normalise.apply
+    monkeypatch.setattr(layers.Normalise, "apply", lambda *a: calls.append(1) or apply(*a))
+    torch.set_num_threads(threads)
+    BatchNorm2d(channels).train(training)(images(8, channels).contiguous(memory_format=layout))
+    assert bool(calls) is ours
+
+
+def test_dropout_draws_four_decisions_at_once(monkeypatch):
+    drawn, draw = [], layers.random_bits
+    monkeypatch.setattr(layers, "random_bits", lambda n: drawn.append(draw(n)) or drawn[-1])
+    Dropout(0.5)(images(8, 5, 6, 7))
+    assert [len(numbers) for numbers in drawn] == [8 * 5 * 6 * 7 / 4]
 
 
 def test_batch_norm_stays_exact_far_from_zero(two_threads):

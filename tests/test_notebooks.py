@@ -198,6 +198,7 @@ def test_its_first_cells_are_bootstrap_and_parameters(path):
     assert tagged(notebook, "bootstrap") == [bootstrap]
     assert tagged(notebook, "parameters") == [parameters]
     assert source(bootstrap) == source(tagged(read(NOTEBOOKS[0]), "bootstrap")[0])
+    assert source(bootstrap).splitlines()[-1].startswith("import mnist_lib ")  # before PyTorch
     lines = source(parameters).splitlines()
     statements = ast.parse(source(parameters)).body
     assert [statement.lineno for statement in statements] == list(range(1, len(lines) + 1))

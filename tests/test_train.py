@@ -272,16 +272,28 @@ def test_auto_takes_a_device_that_works():
     assert train.choose_device("cpu") == "cpu"
 
 
-@pytest.mark.parametrize("recipe", [system("S3-3"), ONE_CYCLE], ids=["narrow", "wider"])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_where_a_network_is_placed_changes_none_of_its_logits(recipe, threads):
-    """The layout of its images is chosen by its width and the number of threads."""
+@pytest.mark.parametrize(
+    ("recipe", "threads", "channels_last"),
+    [
+        (system("S3-3"), 1, True),
+        (system("S3-3"), 2, False),
+        (ONE_CYCLE, 1, True),
+        (ONE_CYCLE, 2, True),
+    ],
+)
+def test_a_networks_layout_is_the_fastest_and_changes_no_logits(recipe, threads, channels_last):
     model = new_network(recipe, seed=1).eval()
     x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = model(x)
         torch.set_num_threads(threads)
         try:
-            torch.testing.assert_close(placed(model, "cpu")(x), expected)
+            model = placed(model, "cpu")
+            torch.testing.assert_close(model(x), expected)
         finally:
             torch.set_num_threads(1)
+    (weight, *_) = (
+        layer.weight for layer in model.modules()
+        if isinstance(layer, nn.Conv2d) and layer.in_channels > 1 and layer.kernel_size == (3, 3)
+    )  # fmt: skip
+    assert weight.is_contiguous(memory_format=torch.channels_last) is channels_last

@@ -186,6 +186,35 @@ def test_brightness_is_drawn_evenly_for_each_image(augmentation, lowest, highest
     assert values.mean().item() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "augmentation, distance, lowest, highest",
+    [(ColorJitter(0.0, 0.4), 0.5, 0.6, 1.4), (BrightnessContrast(0.0, 0.2), 0.5, 0.8, 1.2)],
+    ids=["jitter", "albumentations"],
+)
+def test_contrast_is_drawn_evenly_for_each_image(augmentation, distance, lowest, highest):
+    """Half of each image is 0.25, half 0.75; the factor changes their distance."""
+    images = torch.tensor([0.25, 0.75]).expand(4_000, 1, 2, 2)
+    changed = augmentation(images, generator())[:, 0, 0]
+    factors = (changed[:, 1] - changed[:, 0]) / distance
+    assert len(factors.unique()) > 3_000  # rounding makes some equal
+    assert lowest - 1e-5 <= factors.min() < lowest + 0.01
+    assert highest - 0.01 < factors.max() <= highest + 1e-5
+    assert factors.mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_half_of_the_images_get_their_brightness_before_their_contrast():
+    """Light grey turned lighter is cut off, and then its distance to the mean is another."""
+    images = torch.tensor([0.1, 0.9]).expand(4_000, 1, 2, 2)
+    draws = torch.rand(3, 4_000, 1, 1, 1, generator=generator())
+    brightness, contrast = (1 + (2 * draws[i] - 1) * 0.4 for i in (0, 1))
+    first = twins.change_contrast((images * brightness).clamp(0, 1), contrast)
+    changed = ColorJitter(0.4, 0.4)(images, generator())
+    part = (changed == first).all(3).all(2).float().mean().item()
+    other = (twins.change_contrast(images, contrast) * brightness).clamp(0, 1)
+    same = (first == other).all(3).all(2).float().mean().item()
+    assert same < 0.2 and part == pytest.approx(0.5 + same / 2, abs=0.03)
+
+
 # ---- combinations -------------------------------------------------------------------------------
 
 
@@ -243,3 +272,8 @@ def test_the_ranges_are_those_of_random_affine(monkeypatch):
             assert torch.allclose(ours * 28, (plain * 28).round(), atol=1e-4)
         else:
             assert torch.equal(ours, plain)
+    ShiftScaleRotate(degrees=10, translate=0.1, scale=0.2)(torch.zeros(500, 1, 28, 28), generator())
+    expected = RandomAffine(degrees=10, translate=0.1, scale=0.2).draw(500, generator())
+    for position, (ours, plain) in enumerate(zip(seen[1], expected, strict=True)):
+        # the fixed point, half a pixel from the centre, moves by little
+        assert (ours - plain).abs().max() < (0.5 / 28 if position in (1, 2) else 1e-9)
