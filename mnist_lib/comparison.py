@@ -93,7 +93,8 @@ def comparison() -> pd.DataFrame:
 
     here          last epoch, mean ± standard deviation over seeds
     difference    ours minus the log's, after the last epoch that the log shows; where there is no
-                  log, ours minus the claim, in brackets because a claim may be a best epoch
+                  log, ours minus the claim (put right where two were exchanged), in brackets
+                  because a claim may be a best epoch
     within noise  whether chance alone makes as large a difference in one case of 20 or more
     chosen here   'in part' where the source does not tell the whole recipe, see `CHOSEN`
     """
