@@ -71,8 +71,7 @@ def prepare(recipe: Recipe, images: int, device: str) -> None:
         optimizer = build_optimizer(recipe.optimizer, model)
         batches = loader(recipe, root, images, workers, device)
         schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
-        moved = OnDevice(batches, device)
-        LOOPS[workers] = partial(train_epoch, model, moved, optimizer, schedule)
+        LOOPS[workers] = partial(train_epoch, model, batches, optimizer, schedule, device)
 
 
 def seconds(workers: int, device: str) -> float:
@@ -114,12 +113,13 @@ def loss_of(model: nn.Module):
     return F.nll_loss if isinstance(last, nn.LogSoftmax) else F.cross_entropy
 
 
-def train_epoch(model, batches, optimizer, schedule) -> tuple[float, float]:
+def train_epoch(model, batches, optimizer, schedule, device: str) -> tuple[float, float]:
     """One pass; loss and accuracy are read in every step, for the progress bar of the tutorials."""
     model.train()
     loss_function = loss_of(model)
     loss_sum, correct, count = 0.0, 0, 0
     for data, target in batches:
+        data, target = data.to(device), target.to(device)
         optimizer.zero_grad()
         output = model(data)
         loss = loss_function(output, target)
@@ -137,17 +137,3 @@ def build_optimizer(optimizer, model) -> torch.optim.Optimizer:
     kind = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[type(optimizer).__name__]
     settings = {"momentum": optimizer.momentum} if hasattr(optimizer, "momentum") else {}
     return kind(model.parameters(), lr=optimizer.learning_rate, **settings)
-
-
-class OnDevice:
-    """Batches, each moved to the device as it comes."""
-
-    def __init__(self, batches, device):
-        self.batches, self.device = batches, device
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __iter__(self):
-        for data, target in self.batches:
-            yield data.to(self.device), target.to(self.device)

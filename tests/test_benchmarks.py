@@ -46,6 +46,6 @@ def test_a_plain_pass_trains(plain):
     optimizer = plain.build_optimizer(ONE_CYCLE.optimizer, model)
     schedule = ONE_CYCLE.schedule.build(optimizer, 2, 1)
     x, y = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
-    loss, accuracy = plain.train_epoch(model, [(x, y), (x, y)], optimizer, schedule)
+    loss, accuracy = plain.train_epoch(model, [(x, y), (x, y)], optimizer, schedule, "cpu")
     assert loss == pytest.approx(2.3, abs=0.5) and 0 <= accuracy <= 1
     assert not any(map(torch.equal, before, model.parameters()))
