@@ -1,14 +1,14 @@
-"""The journey: the chain of recipes behind the numbered notebooks, one change at a time."""
+"""The journey: the recipes behind the notebooks, one change at a time, and their targets."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import albumentations
 
 from mnist_lib import models
 from mnist_lib.augment import RandomAffine
-from mnist_lib.per_image import PerImage
-from mnist_lib.recipes import Recipe
-from mnist_lib.schedules import SGD, OneCycle, StepDecay
+from mnist_lib.engine.per_image import PerImage
+from mnist_lib.recipes import SGD, OneCycle, Recipe, StepDecay
 
 PLAIN = Recipe(
     name="01-plain",
@@ -91,3 +91,35 @@ BEST = ONE_CYCLE  # the most accurate step; notebook 09 looks at its mistakes
 def recipes_of(notebook: str) -> list[Recipe]:
     """The recipes that a notebook trains: those whose name starts with its number."""
     return [recipe for recipe in JOURNEY if recipe.name[:2] == notebook[:2]]
+
+
+# ---- targets ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a step sets out to reach; None leaves a line out.
+
+    test_accuracy   fraction that each of the last epochs of a run must reach
+    last_epochs     how many epochs at the end must reach it: one lucky epoch is no result
+    mean_accuracy   fraction that the mean over seeds must reach, last epoch; not asked of one run
+    max_parameters  and max_epochs: limits of the network and of the training
+    """
+
+    test_accuracy: float | None = None
+    last_epochs: int = 1
+    mean_accuracy: float | None = None
+    max_parameters: int | None = 7_999
+    max_epochs: int | None = 15
+
+
+TARGETS = {
+    PLAIN.name: Target(test_accuracy=0.98, max_parameters=None),
+    SKELETON.name: Target(test_accuracy=0.98),
+    BATCH_NORM.name: Target(test_accuracy=0.988),
+    DROPOUT.name: Target(test_accuracy=0.988),
+    AUGMENTATION.name: Target(mean_accuracy=0.99),
+    ONE_CYCLE.name: Target(test_accuracy=0.994, last_epochs=2, mean_accuracy=0.995),
+    SEPARABLE.name: Target(mean_accuracy=0.9945, max_parameters=4_392),
+    SMALL.name: Target(mean_accuracy=0.994, max_parameters=2_999),
+}

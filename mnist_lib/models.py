@@ -6,8 +6,6 @@ a test recomputes them, so they cannot drift from the code.
 
 from torch import nn
 
-from mnist_lib.layers import BatchNorm2d, Dropout
-
 # ---- blocks -------------------------------------------------------------------------------------
 
 
@@ -41,10 +39,10 @@ def conv_norm_relu(
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, kernel, padding=padding, bias=False),
         *pooling(pool),
-        BatchNorm2d(n_out),
+        nn.BatchNorm2d(n_out),
         nn.ReLU(inplace=True),
         # dropout with p = 0 does nothing and still costs time
-        *([Dropout(dropout)] if dropout else []),
+        *([nn.Dropout(dropout)] if dropout else []),
     )
 
 
@@ -58,7 +56,7 @@ def separable(n_in: int, n_out: int, pool: int = 1, padding: int = 0) -> nn.Sequ
         nn.Conv2d(n_in, n_in, 3, padding=padding, groups=n_in, bias=False),
         nn.Conv2d(n_in, n_out, 1, bias=False),
         *pooling(pool),
-        BatchNorm2d(n_out),
+        nn.BatchNorm2d(n_out),
         nn.ReLU(inplace=True),
     )
 

@@ -1,6 +1,7 @@
 """Recipes: what makes one run, written down so that two runs can be compared line by line.
 
-A step of the journey is made from its parent by naming only what changes.
+A step of the journey is made from its parent by naming only what changes. Optimizers and learning
+rate schedules are plain descriptions here, which a training builds.
 """
 
 import difflib
@@ -8,23 +9,128 @@ import functools
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
 
-from mnist_lib.augment import Augmentation
-from mnist_lib.schedules import SGD, Adam, Constant, Schedule
+from mnist_lib.engine.device import seeded
+from mnist_lib.engine.fingerprint import as_text, computation
+
+# ---- optimizers ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum."""
+
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            model.parameters(), self.learning_rate, self.momentum, weight_decay=self.weight_decay
+        )
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015)."""
+
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            model.parameters(), self.learning_rate, self.betas, weight_decay=self.weight_decay
+        )
+
+
+# ---- schedules of the learning rate -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The optimizer's learning rate throughout."""
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        return LambdaLR(optimizer, lambda step: 1.0)
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """The learning rate times `factor` after every `every` epochs."""
+
+    every: int
+    factor: float = 0.1
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        return StepLR(optimizer, self.every * steps, self.factor)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to `peak` in the first `warmup` part of the run, then down to almost nothing (Smith 2018).
+
+    PyTorch's OneCycleLR also cycles the momentum between 0.85 and 0.95 unless told not to, and
+    silently overwrites the optimizer's own. Here that happens only with cycle_momentum=True.
+    """
+
+    peak: float
+    warmup: float = 0.3
+    start_divisor: float = 25.0
+    end_divisor: float = 1e4
+    anneal: str = "cos"
+    cycle_momentum: bool = False
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        return OneCycleLR(
+            optimizer,
+            self.peak,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            pct_start=self.warmup,
+            anneal_strategy=self.anneal,
+            cycle_momentum=self.cycle_momentum,
+            div_factor=self.start_divisor,
+            final_div_factor=self.end_divisor,
+        )
+
+
+Schedule = Constant | StepDecay | OneCycle
+
+
+def learning_rates(
+    optimizer: SGD | Adam, schedule: Schedule, steps: int, epochs: int
+) -> list[float]:
+    """The learning rate of every step of a run, without running it."""
+    built = optimizer.build(nn.Linear(1, 1))
+    scheduler = schedule.build(built, steps, epochs)
+    rates = []
+    for _ in range(steps * epochs):
+        rates.append(scheduler.get_last_lr()[0])
+        built.step()
+        scheduler.step()
+    return rates
+
+
+# ---- recipes ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run except its seed and its machine.
 
-    name     begins with the number of its notebook; a published system's is its id
+    name     begins with the number of its notebook; a published system's is its id. Letters,
+             digits, and . _ - between them, because it is the name of a folder too
     change   what is new against the parent, in a few words for the ledger
     holdout  training images set aside for validation
+    raises   ValueError for another name
     """
 
     name: str
@@ -32,15 +138,26 @@ class Recipe:
     network: Callable[[], nn.Module]
     optimizer: SGD | Adam
     schedule: Schedule = Constant()
-    augment: Augmentation | None = None
+    augment: Callable | None = None
     batch_size: int = 128
     epochs: int = 15
     holdout: int = 5_000
     parent: "Recipe | None" = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self):
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.name):
+            raise ValueError(
+                f"'{self.name}' is no name for a recipe: use letters, digits and . _ -"
+            )
+
     def but(self, name: str, change: str, **changes) -> "Recipe":
         """The next step: this recipe with these changes, remembering where it comes from."""
         return replace(self, name=name, change=change, parent=self, **changes)
+
+    def new_network(self, seed: int) -> nn.Module:
+        """The network, its weights drawn from this seed alone."""
+        with seeded(seed):
+            return self.network()
 
     def settings(self) -> dict[str, str]:
         """All that decides the result, each setting as readable text."""
@@ -52,14 +169,12 @@ class Recipe:
         }
 
     def fingerprint(self) -> str:
-        """Short hash of settings and layers: a record with another fingerprint is out of date.
+        """Short hash of settings and network: a record with another fingerprint is out of date.
 
-        The layers count too, because a network can be edited without changing its name. How their
-        first weights are drawn is not seen.
+        The network counts as what it computes, whatever its function is called.
         """
-        with torch.device("meta"):  # shapes are all that counts, and they cost nothing there
-            network = self.network()
-        text = json.dumps([self.settings(), *map(layer_facts, network.modules())])
+        settings = {name: text for name, text in self.settings().items() if name != "network"}
+        text = json.dumps([settings, computation(self.network)])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def changes(self) -> str:
@@ -76,29 +191,6 @@ class Recipe:
             diff = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=99)
             lines += ["", *list(diff)[3:]]
         return "\n".join(lines)
-
-
-def layer_facts(layer: nn.Module) -> list[str]:
-    """Kind, shapes and window of a layer; not its `repr`, which changes with PyTorch's version."""
-    shapes = [str(tuple(parameter.shape)) for parameter in layer.parameters(recurse=False)]
-    window = [str(getattr(layer, name, "")) for name in ("kernel_size", "stride", "padding", "p")]
-    return [type(layer).__name__, *shapes, *window]
-
-
-def as_text(value) -> str:
-    """A setting as text that is the same in every process: no addresses, defaults written out."""
-    if isinstance(value, functools.partial):
-        named = [f"{name}={as_text(item)}" for name, item in value.keywords.items()]
-        return f"{value.func.__name__}({', '.join([*map(as_text, value.args), *named])})"
-    if inspect.isfunction(value):
-        return value.__name__
-    if hasattr(value, "to_dict") and hasattr(value, "transforms"):  # an albumentations.Compose
-        steps = [step.to_dict()["transform"] for step in value.transforms]
-        return json.dumps(steps, sort_keys=True)
-    if is_dataclass(value):
-        arguments = ", ".join(f"{f.name}={as_text(getattr(value, f.name))}" for f in fields(value))
-        return f"{type(value).__name__}({arguments})"
-    return repr(value)
 
 
 def source(network: Callable) -> str:

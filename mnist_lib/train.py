@@ -1,132 +1,75 @@
-"""Training: the only room with a backward pass."""
+"""Training: the only module with a backward pass."""
 
 import math
-import os
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import partial
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_lib.augment import Batches
-from mnist_lib.data import Digits
-from mnist_lib.device import (
+from mnist_lib.data import Batches, Digits
+from mnist_lib.engine import checks
+from mnist_lib.engine.device import (
     choose_device,
+    describe_machine,
     generator,
     keep_freed_memory,
-    own_randomness,
-    placed,
+    seeded,
+    use_threads,
 )
-from mnist_lib.progress import Progress
+from mnist_lib.engine.environment import is_short
+from mnist_lib.engine.layers import accelerate
+from mnist_lib.engine.progress import Progress
 from mnist_lib.recipes import Recipe
-from mnist_lib.summary import INPUT_SIZE
+from mnist_lib.records import Run
 
-CLASSES = 10
 EVALUATION_BATCH = 1_000
-SHORT_EPOCHS, SHORT_IMAGES = 2, 1_280  # of a shortened run, which only shows that all works
-
-
-@dataclass
-class Run:
-    """One finished (or interrupted) training.
-
-    history  one dict per finished epoch, see `fit`
-    seconds  wall time of training and evaluation together
-    """
-
-    recipe: Recipe
-    seed: int
-    device: str
-    model: nn.Module
-    history: list[dict] = field(default_factory=list)
-    seconds: float = 0.0
-    short: bool = False
-    interrupted: bool = False
-
-    def __str__(self) -> str:
-        kind = "shortened run, its accuracy means nothing: " if self.short else ""
-        minutes, seconds = divmod(round(self.seconds), 60)
-        return (
-            f"{kind}'{self.recipe.name}', seed {self.seed}, {len(self.history)} epochs "
-            f"on {self.device} in {minutes} min {seconds} s"
-        )
-
-    def table(self) -> pd.DataFrame:
-        """The history as a table, one row per epoch."""
-        return pd.DataFrame(self.history or {"epoch": []}).set_index("epoch")
 
 
 def fit(
-    recipe: Recipe, digits: Digits, seed: int = 1, device: str = "auto", quiet: bool = False
+    recipe: Recipe,
+    digits: Digits,
+    seed: int = 1,
+    device: str = "auto",
+    threads: int = 1,
+    quiet: bool = False,
 ) -> Run:
     """Train a new network by the recipe and evaluate it after every epoch.
 
     digits   from load_mnist(holdout=recipe.holdout)
     seed     gives separate generators for the weights, the order and the augmentation
     device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
-    quiet    show nothing while it runs
-    returns  a Run whose history holds per epoch: learning_rate (at its first step), train_loss and
-             train_accuracy (running, in train mode, on augmented images), validation_* and test_*
-             (exact, all images), seconds
-    raises   ValueError for settings that cannot work, before anything is trained;
-             FloatingPointError when the loss stops being a number
-
-    Ctrl-C or Jupyter's stop button ends the run and keeps the finished epochs. With
-    MNIST_LIB_SHORT=1 two epochs on few images show that all works; such a run says it is short.
+    threads  of the CPU; another number changes the last digits of all results
+    returns  a Run that says if it was interrupted by Ctrl-C (or short: with MNIST_LIB_SHORT=1)
+    raises   ValueError for what cannot work, before anything is trained;
+             FloatingPointError when a loss stops being a number
     """
     device = choose_device(device)
-    digits, epochs, short = shorten(digits, recipe)
-    check(recipe, epochs)
+    checks.check_run(recipe, digits, seed)
     keep_freed_memory()
-    model = placed(new_network(recipe, seed), device)
-    training = training_batches(recipe, digits, seed, device)
-    parts = {
-        part: Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
-        for part, images, labels in (
-            ("validation", digits.validation_images, digits.validation_labels),
-            ("test", digits.test_images, digits.test_labels),
-        )
-        if len(labels)
-    }
-    optimizer = recipe.optimizer.build(model)
-    schedule = recipe.schedule.build(optimizer, steps=len(training), epochs=epochs)
-    run = Run(recipe, seed, device, model, short=short)
-    progress = Progress(epochs, len(training), quiet)
-    started = time.perf_counter()
-    try:
-        for epoch in range(1, epochs + 1):
-            epoch_started = time.perf_counter()
-            learning_rate = schedule.get_last_lr()[0]
-            with own_randomness(3_000_003 + 1_000 * seed + epoch, device):
-                loss, accuracy = train_epoch(
-                    model, training, optimizer, schedule, partial(progress.step, epoch)
-                )
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the training loss of '{recipe.name}' became {loss} in epoch {epoch}: "
-                    "the learning rate is probably too high"
-                )
-            row = {
-                "epoch": epoch,
-                "learning_rate": learning_rate,
-                "train_loss": loss,
-                "train_accuracy": accuracy,
-            }
-            for part, batches in parts.items():
-                row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(model, batches)
-            row["seconds"] = time.perf_counter() - epoch_started
-            run.history.append(row)
-            run.seconds = time.perf_counter() - started
-            progress.line(epoch_line(row, epochs))
-    except KeyboardInterrupt:
-        run.interrupted = True
-        progress.line(f"interrupted: {len(run.history)} of {epochs} epochs are finished and kept")
-    finally:
-        progress.close()
+    digits, epochs = shortened(digits, recipe.epochs)
+    with use_threads(threads):
+        model = accelerate(recipe.new_network(seed), device)
+        training = training_batches(recipe, digits, seed, device)
+        parts = evaluation_batches(digits, device)
+        optimizer = recipe.optimizer.build(model)
+        schedule = recipe.schedule.build(optimizer, steps=len(training), epochs=epochs)
+        machine = describe_machine(device, threads)
+        run = Run(recipe, seed, model, digits.sizes(), machine, is_short())
+        with Progress(epochs, len(training), quiet) as progress:
+            for epoch in progress:
+                row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
+                with seeded(3_000_003 + 1_000 * seed + epoch, device):
+                    row["train_loss"], row["train_accuracy"] = train_epoch(
+                        model, training, optimizer, schedule, progress.step
+                    )
+                for part, batches in parts.items():
+                    row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(model, batches)
+                checks.check_losses(recipe, row)
+                run.history.append(progress.finish_epoch(row))
+                run.seconds = progress.seconds()
+    run.interrupted = progress.interrupted
     return run
 
 
@@ -139,20 +82,26 @@ def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=N
     model.train()
     loss_sum, correct, count = 0.0, 0, 0
     for step, (x, y) in enumerate(batches, start=1):
-        logits = model(x)
-        loss = F.cross_entropy(logits, y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        logits, loss = train_step(model, x, y, optimizer)
         if schedule is not None:
             schedule.step()
         # these stay on the device: reading a number in every step would make the device wait
-        loss_sum = loss_sum + loss.detach() * len(y)
-        correct = correct + (logits.detach().argmax(1) == y).sum()
+        loss_sum = loss_sum + loss * len(y)
+        correct = correct + (logits.argmax(1) == y).sum()
         count += len(y)
         if after_step is not None:
             after_step(step)
     return float(loss_sum) / count, int(correct) / count
+
+
+def train_step(model, x, y, optimizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step downhill; returns logits and loss before it."""
+    logits = model(x)
+    loss = F.cross_entropy(logits, y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return logits.detach(), loss.detach()
 
 
 @torch.no_grad()
@@ -181,10 +130,9 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([model(x).softmax(1).cpu() for x, _ in batches])
 
 
-def new_network(recipe: Recipe, seed: int) -> nn.Module:
-    """The recipe's network, its weights drawn from this seed alone."""
-    with own_randomness(seed):
-        return recipe.network()
+def shortened(digits: Digits, epochs: int) -> tuple[Digits, int]:
+    """Few images and epochs if MNIST_LIB_SHORT asks for it, which only shows that all works."""
+    return (digits.first(1_280), min(epochs, 2)) if is_short() else (digits, epochs)
 
 
 def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> Batches:
@@ -200,39 +148,61 @@ def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> 
     )
 
 
-def is_short() -> bool:
-    """Whether MNIST_LIB_SHORT asks for shortened runs."""
-    return os.environ.get("MNIST_LIB_SHORT", "0") not in ("", "0")
+def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
+    """Batches of the validation and the test images, as far as there are any."""
+    parts = {
+        "validation": (digits.validation_images, digits.validation_labels),
+        "test": (digits.test_images, digits.test_labels),
+    }
+    return {
+        part: Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
+        for part, (images, labels) in parts.items()
+        if len(labels)
+    }
 
 
-def shorten(digits: Digits, recipe: Recipe) -> tuple[Digits, int, bool]:
-    """Few images and epochs if MNIST_LIB_SHORT asks for it, else all: (digits, epochs, short)."""
-    if not is_short():
-        return digits, recipe.epochs, False
-    return digits.first(SHORT_IMAGES), min(recipe.epochs, SHORT_EPOCHS), True
+# ---- the learning rate range test ---------------------------------------------------------------
 
 
-def check(recipe: Recipe, epochs: int) -> None:
-    """Refuse what cannot work before any time is spent on it."""
-    if epochs < 1:
-        raise ValueError(f"'{recipe.name}' asks for {epochs} epochs; at least 1 is needed")
-    with torch.no_grad():
-        shape = tuple(new_network(recipe, seed=0).eval()(torch.zeros(2, *INPUT_SIZE)).shape)
-    if shape != (2, CLASSES):
-        raise ValueError(
-            f"the network of '{recipe.name}' turns 2 images into {shape}; "
-            f"it must give logits of shape {(2, CLASSES)}"
-        )
+def find_learning_rate(
+    recipe: Recipe,
+    digits: Digits,
+    seed: int = 1,
+    device: str = "auto",
+    lowest: float = 1e-4,
+    highest: float = 10.0,
+    steps: int = 300,
+    smoothing: float = 0.9,
+) -> pd.DataFrame:
+    """Train a new network while the learning rate grows from step to step (Smith 2015).
+
+    smoothing  weight of the past in the running mean of the loss, without bias at the start
+    returns    table of learning_rate and smoothed training loss; it ends early once the loss is
+               four times its lowest value or no number any more
+    Uses training images only and leaves nothing behind: the run that follows starts afresh.
+    """
+    device = choose_device(device)
+    model = accelerate(recipe.new_network(seed), device).train()
+    optimizer = recipe.optimizer.build(model)
+    batches = training_batches(recipe, digits, seed, device)
+    last = max(1, min(steps, len(batches)) - 1)
+    rates = (lowest * (highest / lowest) ** (step / last) for step in range(steps))
+    rows, mean = [], 0.0
+    with seeded(seed, device), use_threads(1):
+        for step, (rate, (x, y)) in enumerate(zip(rates, batches, strict=False), start=1):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            _, loss = train_step(model, x, y, optimizer)
+            mean = smoothing * mean + (1 - smoothing) * loss.item()
+            smoothed = mean / (1 - smoothing**step)
+            if not math.isfinite(smoothed):
+                break
+            rows.append({"learning_rate": rate, "loss": smoothed})
+            if smoothed > 4 * min(row["loss"] for row in rows):
+                break
+    return pd.DataFrame(rows)
 
 
-def epoch_line(row: dict, epochs: int) -> str:
-    """The one line that a notebook keeps of an epoch."""
-    accuracies = [
-        f"{part} {row[f'{part}_accuracy']:7.2%}   "
-        for part in ("train", "validation", "test")
-        if f"{part}_accuracy" in row
-    ]
-    return (
-        f"epoch {row['epoch']:2d}/{epochs}   loss {row['train_loss']:.4f}   "
-        f"{''.join(accuracies)}{row['seconds']:5.1f} s"
-    )
+def rate_of_lowest_loss(table: pd.DataFrame) -> float:
+    """The rate at which the smoothed loss was lowest: above it the training gets worse."""
+    return float(table.loc[table["loss"].idxmin(), "learning_rate"])

@@ -16,6 +16,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.write(content)
         os.chmod(part, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         Path(part).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk names no file
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise

@@ -6,31 +6,34 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_lib import fast, results
+from mnist_lib.engine.environment import is_short, output_folder
 from mnist_lib.journey import recipes_of
-from mnist_lib.published import SYSTEMS, system
+from mnist_lib.published.systems import SYSTEMS, system
+from mnist_lib.races.store import is_recorded
 from mnist_lib.recipes import Recipe
-from mnist_lib.train import is_short
+from mnist_lib.records import load_records
 
 DEFAULT_SEED = 1  # of the notebooks as they stand; its runs are the pages that readers see
 DEFAULT_SYSTEM = "S4-6"  # of the notebook that runs any of the published systems
-SYSTEMS_NOTEBOOK = "10"  # its number
-RACE_NOTEBOOK = "11"  # its records are those of `fast`
 KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
+
+# a notebook's parameters say what it makes
+RUNS_SYSTEMS, RUNS_RACES = "SYSTEM", "FINAL_SEEDS"
 
 
 @dataclass(frozen=True)
 class Job:
     """One notebook with one seed.
 
-    device  None where the notebook's own choice stands
-    system  the published system to run, None for a notebook that runs none
+    device   and threads: None where the notebook's own choice stands
+    system   the published system to run, None for a notebook that runs none
     """
 
     notebook: Path
     seed: int
     device: str | None = None
     system: str | None = None
+    threads: int | None = None
 
     def __str__(self) -> str:
         return " ".join([self.notebook.stem, *filter(None, [self.system]), f"seed {self.seed}"])
@@ -46,9 +49,8 @@ class Job:
 
     def executed(self, kind: str = "") -> Path:
         """Its executed copy; kind '.part' is one being made, '.failed' one that stopped early."""
-        root = results.output_folder()
         name = "-".join([self.notebook.stem, *filter(None, [self.system]), f"seed-{self.seed}"])
-        return root / "executed" / f"{name}{kind}.ipynb"
+        return output_folder() / "executed" / f"{name}{kind}.ipynb"
 
 
 def find_notebooks(names: Iterable[str], folder: Path) -> list[Path]:
@@ -79,6 +81,8 @@ def is_called(notebook: Path, name: str) -> bool:
 def find_systems(names: Iterable[str]) -> list[str]:
     """The published systems of these names, or of 'all'; ValueError that names what there is."""
     names = list(names)
+    if "all" in names and len(names) > 1:
+        raise ValueError("--system all means every one; leave out the other names")
     return [recipe.name for recipe in (SYSTEMS if names == ["all"] else map(system, names))]
 
 
@@ -89,8 +93,21 @@ def choose(names: list[str], systems: list[str], folder: Path) -> tuple[list[Pat
     """
     if names and systems:
         raise ValueError("--system runs a notebook of its own; leave out the others")
-    notebooks = find_notebooks([SYSTEMS_NOTEBOOK] if systems else names, folder)
+    notebooks = find_notebooks(names, folder)
+    if systems:
+        notebooks = [path for path in notebooks if has_parameter(path, RUNS_SYSTEMS)]
     return notebooks, find_systems(systems or [DEFAULT_SYSTEM])
+
+
+def has_parameter(notebook: Path, name: str) -> bool:
+    """Whether the notebook's cell of parameters sets this one; a broken notebook has none."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return False
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    lines = "".join("".join(cell["source"]) for cell in tagged).splitlines()
+    return any(line.startswith(f"{name} =") for line in lines)
 
 
 def plan(
@@ -98,6 +115,7 @@ def plan(
     seeds: Iterable[int],
     device: str | None = None,
     systems: Iterable[str] = (DEFAULT_SYSTEM,),
+    threads: int | None = None,
 ) -> list[Job]:
     """The jobs, seed by seed in notebook order; a notebook that trains nothing runs once.
 
@@ -105,14 +123,15 @@ def plan(
     """
     training, looking = [], []
     for path in notebooks:
-        if path.stem.startswith(SYSTEMS_NOTEBOOK):
+        if has_parameter(path, RUNS_SYSTEMS):
             training += [(path, name) for name in systems]
         elif recipes_of(path.stem):
             training.append((path, None))
         else:
-            looking.append(Job(path, DEFAULT_SEED, device))
-    seeds = dict.fromkeys(seeds)
-    return [Job(path, seed, device, name) for seed in seeds for path, name in training] + looking
+            looking.append((path, None))
+    planned = [(path, seed, name) for seed in dict.fromkeys(seeds) for path, name in training]
+    planned += [(path, DEFAULT_SEED, name) for path, name in looking]
+    return [Job(path, seed, device, name, threads) for path, seed, name in planned]
 
 
 def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
@@ -139,9 +158,9 @@ def unfinished(jobs: list[Job], renew: bool = False) -> list[Job]:
     renew  committed records do not count, only what was executed in this clone
     """
     recorded = {
-        (record["recipe"], record.get("fingerprint"), record["seed"])
-        for record in results.load_records(results.output_folder())
-        if record.get("short", False) == is_short()
+        (record["recipe"], record["fingerprint"], record["seed"])
+        for record in load_records(output_folder())
+        if record["short"] == is_short()
     }
     return [job for job in jobs if not is_finished(job, recorded, renew)]
 
@@ -156,8 +175,8 @@ def is_finished(job: Job, recorded: set[tuple], renew: bool) -> bool:
         return False
     if not all((recipe.name, recipe.fingerprint(), job.seed) in recorded for recipe in job.recipes):
         return False
-    if job.notebook.stem.startswith(RACE_NOTEBOOK) and not (renew or is_short()):
-        return fast.is_recorded()
+    if has_parameter(job.notebook, RUNS_RACES) and not (renew or is_short()):
+        return is_recorded()
     return has_executed_copy(job) if renew or not job.recipes else True
 
 

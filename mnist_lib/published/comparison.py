@@ -6,9 +6,12 @@ from functools import cache
 
 import pandas as pd
 
-from mnist_lib import results
-from mnist_lib.published import CHOSEN, SYSTEMS
+from mnist_lib.data import TEST_SIZE
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.published.systems import CHOSEN, SYSTEMS
 from mnist_lib.recipes import Recipe
+from mnist_lib.records import records_of
+from mnist_lib.results import NoRecords, finals, mean_and_deviation
 from mnist_lib.summary import count_parameters
 
 MISSING = "–"
@@ -23,7 +26,7 @@ def facts() -> dict[str, dict]:
     later_run_test_accuracy  of the author's later run of nearly the same recipe, if known
     slips                  contradictions of the source, each half a sentence about it
     """
-    return json.loads((results.PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
+    return json.loads((PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
 
 
 def facts_of(recipe: Recipe) -> dict:
@@ -36,55 +39,55 @@ def facts_of(recipe: Recipe) -> dict:
     return facts()[recipe.name]
 
 
-def measured(recipe: Recipe, epoch: int | None = None) -> pd.Series:
+def test_accuracies(recipe: Recipe, epoch: int | None = None) -> pd.Series:
     """Test accuracy of every recorded seed after this epoch (None: the last); may be empty."""
-    records = results.records_of(recipe)
+    records = records_of(recipe)
     last = (epoch or recipe.epochs) - 1
     return pd.Series({r["seed"]: r["history"][last]["test_accuracy"] for r in records}, dtype=float)
 
 
 def point(recipe: Recipe) -> dict:
-    """A recipe's place in a figure: parameters, mean and spread of its last test accuracies."""
-    runs = measured(recipe)
+    """A recipe's place in a figure: parameters, mean and deviation of its last test accuracies."""
+    runs = test_accuracies(recipe)
     parameters = count_parameters(recipe.network())
-    return {"parameters": parameters, "mean": runs.mean(), "spread": runs.std()}
+    return {"parameters": parameters, "mean": runs.mean(), "deviation": runs.std()}
 
 
 def binomial(accuracy: float) -> float:
     """Standard deviation of an accuracy if each of the 10,000 images were a throw of its own."""
-    return math.sqrt(accuracy * (1 - accuracy) / results.TEST_SIZE)
+    return math.sqrt(accuracy * (1 - accuracy) / TEST_SIZE)
 
 
 def run_to_run() -> tuple[float, int]:
     """Spread of one run's test accuracy in units of `binomial`, and its degrees of freedom.
 
-    Pooled over all systems with several seeds, because three runs alone say little about spread;
+    Pooled over all systems with several seeds, because three runs alone say little about deviation;
     in these units, because a system with twice the errors spreads more.
-    raises LookupError if no system has two
+    raises NoRecords if no system has two
     """
     seen, groups = set(), []
     for recipe in SYSTEMS:
-        runs = measured(recipe)
+        runs = test_accuracies(recipe)
         runs = runs[[(recipe.fingerprint(), seed) not in seen for seed in runs.index]]
         seen |= {(recipe.fingerprint(), seed) for seed in runs.index}
         if len(runs) > 1:
             groups.append(runs)
     degrees = sum(len(runs) - 1 for runs in groups)
     if degrees == 0:
-        raise LookupError("no system has two seeds yet, so nothing is known about spread")
+        raise NoRecords("no system has two seeds yet, so nothing is known about deviation")
     squares = sum((len(runs) - 1) * runs.var() / binomial(runs.mean()) ** 2 for runs in groups)
     return math.sqrt(squares / degrees), degrees
 
 
-def noise(accuracy: float, seeds: int, spread: float, degrees: int, published: int = 1) -> float:
+def noise(accuracy: float, seeds: int, deviation: float, degrees: int, published: int = 1) -> float:
     """By how much the means of so many published runs and of ours differ by chance (95 %).
 
     accuracy         about which both lie
-    spread, degrees  from `run_to_run`
+    deviation, degrees  from `run_to_run`
     """
     from scipy import stats  # takes a second to import
 
-    width = stats.t.ppf(0.975, degrees) * spread * binomial(accuracy)
+    width = stats.t.ppf(0.975, degrees) * deviation * binomial(accuracy)
     return width * math.sqrt(1 / published + 1 / seeds)
 
 
@@ -99,17 +102,17 @@ def comparison() -> pd.DataFrame:
     chosen here   'in part' where the source does not tell the whole recipe, see `CHOSEN`
     """
     try:
-        spread = run_to_run()
-    except LookupError:
-        spread = None
-    rows = [as_row(recipe, facts_of(recipe), spread) for recipe in SYSTEMS]
+        deviation = run_to_run()
+    except NoRecords:
+        deviation = None
+    rows = [as_row(recipe, facts_of(recipe), deviation) for recipe in SYSTEMS]
     return pd.DataFrame(rows).set_index("system")
 
 
-def as_row(recipe: Recipe, fact: dict, spread: tuple[float, int] | None) -> dict:
+def as_row(recipe: Recipe, fact: dict, deviation: tuple[float, int] | None) -> dict:
     """One row of the comparison, as text."""
-    log, records = fact["log_test_accuracy"], results.records_of(recipe)
-    runs = measured(recipe)
+    log, records = fact["log_test_accuracy"], records_of(recipe)
+    runs = test_accuracies(recipe)
     row = {
         "system": recipe.name,
         "change": recipe.change,
@@ -117,10 +120,9 @@ def as_row(recipe: Recipe, fact: dict, spread: tuple[float, int] | None) -> dict
         "epochs": recipe.epochs,
         "claimed": f"{fact['claimed_test_accuracy']:.2%}",
         "log": f"{log[-1]:.2%} (best {max(log):.2%})" if log else MISSING,
-        "here": results.mean_and_spread(runs) if len(runs) else MISSING,
+        "here": mean_and_deviation(runs) if len(runs) else MISSING,
         "seeds": len(runs),
-        "errors of 10,000": " ".join(str(round((1 - a) * results.TEST_SIZE)) for a in runs)
-        or MISSING,
+        "errors of 10,000": " ".join(str(round((1 - a) * TEST_SIZE)) for a in runs) or MISSING,
         "difference": MISSING,
         "within noise": MISSING,
         "chosen here": "in part" if recipe.name in CHOSEN else MISSING,
@@ -134,8 +136,9 @@ def as_row(recipe: Recipe, fact: dict, spread: tuple[float, int] | None) -> dict
         row["s/epoch here"] = f"{seconds / recipe.epochs:.0f}"
         gap = difference(recipe)
         row["difference"] = f"{gap * 100:+.2f}" if log else f"({gap * 100:+.2f})"
-        if log and spread:
-            row["within noise"] = "yes" if abs(gap) <= noise(log[-1], len(runs), *spread) else "no"
+        if log and deviation:
+            by_chance = abs(gap) <= noise(log[-1], len(runs), *deviation)
+            row["within noise"] = "yes" if by_chance else "no"
     return row
 
 
@@ -144,8 +147,8 @@ def difference(recipe: Recipe) -> float:
     fact = facts_of(recipe)
     log = fact["log_test_accuracy"]
     if log is None:
-        return measured(recipe).mean() - fact["own_test_accuracy"]
-    return measured(recipe, epoch=len(log)).mean() - log[-1]
+        return test_accuracies(recipe).mean() - fact["own_test_accuracy"]
+    return test_accuracies(recipe, epoch=len(log)).mean() - log[-1]
 
 
 def contradictions() -> pd.DataFrame:
@@ -153,11 +156,10 @@ def contradictions() -> pd.DataFrame:
     rows = []
     for recipe in SYSTEMS:
         found = {"train": MISSING, "test": MISSING}
-        if results.records_of(recipe):
-            runs = results.finals(recipe)
+        if records_of(recipe):
+            runs = finals(recipe)
             found = {
-                part: results.mean_and_spread(runs[f"{part}_accuracy"])
-                for part in ("train", "test")
+                part: mean_and_deviation(runs[f"{part}_accuracy"]) for part in ("train", "test")
             }
         parameters = f"{facts_of(recipe)['parameters']:,}"
         rows += [

@@ -11,23 +11,51 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import papermill
-import psutil  # comes with ipykernel
+import psutil
+from filelock import FileLock, Timeout
+from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 from tqdm import tqdm
 
-from mnist_lib import results
-from mnist_lib.files import write_atomically
-from mnist_lib.jobs import DEFAULT_SEED, DEFAULT_SYSTEM, KEY, Job, key_of, phases
-from mnist_lib.train import is_short
+from mnist_lib.engine.environment import is_short, output_folder, results_folder
+from mnist_lib.engine.files import write_atomically
+from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM, KEY, Job, key_of, phases
 
 REFRESH_SECONDS = 1.0
+
+
+class PatientKernelManager(AsyncKernelManager):
+    """Does not interrupt a kernel that is about to shut down: it would say so on the terminal."""
+
+    async def _async_interrupt_kernel(self) -> None:
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
+
+    interrupt_kernel = _async_interrupt_kernel
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other batch works on the same results: both would do the same work."""
+    folder = output_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".running.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another run that works on {folder}", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def run(jobs: list[Job], width: int) -> dict[Job, Exception]:
@@ -48,7 +76,7 @@ def run(jobs: list[Job], width: int) -> dict[Job, Exception]:
             bar.update()
 
         for group, at_once in phases(jobs, width):
-            with surroundings(group[0].notebook.parent, at_once):
+            with kernel_environment(group[0].notebook.parent):
                 run_group(group, at_once, bar, report)
     return failed
 
@@ -68,7 +96,8 @@ def run_group(jobs: list[Job], at_once: int, bar: tqdm, report: Callable) -> Non
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(future.done() for future in pending):
                 for kernel in psutil.Process().children():
-                    kernel.kill()
+                    with suppress(psutil.NoSuchProcess):
+                        kernel.kill()
                 time.sleep(0.2)  # its thread notices, or has only just started another
             raise
 
@@ -90,7 +119,8 @@ def execute(job: Job) -> None:
     """
     part, failed = job.executed(".part"), job.executed(".failed")
     part.parent.mkdir(parents=True, exist_ok=True)
-    before = job.notebook.read_text(encoding="utf-8")
+    started = time.time()
+    before, key = job.notebook.read_text(encoding="utf-8"), key_of(job)
     try:
         executed = papermill.execute_notebook(
             job.notebook.name,
@@ -100,15 +130,17 @@ def execute(job: Job) -> None:
             language="python",
             progress_bar=False,
             extra_arguments=["--log-level=ERROR"],  # no line about encryption from every kernel
+            kernel_manager_class=PatientKernelManager,
         )
         tidy(executed, before)
         if job.makes_page and not is_short():
             replace_page(job.notebook, before, executed)
-        executed.metadata[KEY] = {"key": key_of(job)}
+        executed.metadata[KEY] = {"key": key}
         write_atomically(job.executed(), as_text(executed))
-    except Exception:
-        if part.exists():
+    except Exception as error:
+        if part.exists() and part.stat().st_mtime >= started - 2:  # not of an earlier attempt
             os.replace(part, failed)
+            error.kept_as = failed
         raise
     part.unlink()
     failed.unlink(missing_ok=True)
@@ -123,6 +155,8 @@ def parameters_of(job: Job) -> dict[str, int | str]:
     parameters = {"SEED": job.seed} if job.seed != DEFAULT_SEED else {}
     if job.device is not None:
         parameters["DEVICE"] = job.device
+    if job.threads is not None:
+        parameters["THREADS"] = job.threads
     if job.system not in (None, DEFAULT_SYSTEM):
         parameters["SYSTEM"] = job.system
     known = papermill.inspect_notebook(job.notebook.name) if parameters else {}
@@ -133,20 +167,18 @@ def parameters_of(job: Job) -> dict[str, int | str]:
 
 
 @contextmanager
-def surroundings(folder: Path, at_once: int) -> Iterator[None]:
+def kernel_environment(folder: Path) -> Iterator[None]:
     """What kernels started in here inherit: the notebooks' folder and the environment variables.
 
-    Kernels side by side share the cores, whose number decides the last digits of a training: it
-    follows from `at_once` alone, not from how many jobs happen to be left. GNU OpenMP's threads
-    spin while they wait unless they are told not to, which would stall the other kernels.
+    One thread each: that is what a training takes, and kernels may run side by side.
     """
-    changed = {"MNIST_LIB_LIVE": "0", "MNIST_LIB_RESULTS": str(results.results_folder().resolve())}
+    changed = {
+        "MNIST_LIB_LIVE": "0",
+        "MNIST_LIB_RESULTS": str(results_folder().resolve()),
+        "OMP_NUM_THREADS": "1",
+    }
     if "MNIST_ROOT" in os.environ:
-        changed["MNIST_ROOT"] = str(Path(os.environ["MNIST_ROOT"]).resolve())
-    if at_once > 1 and "OMP_NUM_THREADS" not in os.environ:
-        changed["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
-    if at_once > 1:
-        changed |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        changed["MNIST_ROOT"] = str(Path(os.environ["MNIST_ROOT"]).expanduser().resolve())
     before, started_in = dict(os.environ), Path.cwd()
     os.environ.update(changed)
     os.chdir(folder)  # for the whole process: papermill's own `cwd` is not made for threads

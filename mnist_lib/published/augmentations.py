@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from mnist_lib.augment import RandomAffine, affine
+from mnist_lib.augment import Augmentation, RandomAffine, affine
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,27 @@ class BrightnessContrast:
             (2 * draws[1] - 1) * self.contrast,
         )
         return (images * (1 + contrast) + brightness).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """An augmentation that changes each image with this probability, drawn for each by itself."""
+
+    probability: float
+    augment: Augmentation
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        draws = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
+        return torch.where(draws < self.probability, self.augment(images, generator), images)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Several augmentations, one after the other."""
+
+    steps: tuple[Augmentation, ...]
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        for step in self.steps:
+            images = step(images, generator)
+        return images

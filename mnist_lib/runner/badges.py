@@ -9,7 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from mnist_lib.files import write_atomically
+from mnist_lib.engine.files import write_atomically
 
 COLAB = "https://colab.research.google.com"
 BRANCH = "main"

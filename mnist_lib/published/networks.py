@@ -1,14 +1,12 @@
 """The networks of the published systems, layer by layer as their sources have them.
 
-Logits or log probabilities out; `published.py` holds the recipes that train them.
+Logits or log probabilities out; `systems.py` holds the recipes that train them.
 """
 
 from functools import partial
 
 import torch
 from torch import nn
-
-from mnist_lib.layers import BatchNorm2d, Dropout
 
 # ---- blocks -------------------------------------------------------------------------------------
 
@@ -29,8 +27,8 @@ def conv(
     """
     following = {
         "relu": partial(nn.ReLU, inplace=True),
-        "norm": partial(BatchNorm2d, n_out),
-        "dropout": partial(Dropout, dropout),
+        "norm": partial(nn.BatchNorm2d, n_out),
+        "dropout": partial(nn.Dropout, dropout),
         "dropout2d": partial(Dropout2d, dropout),
     }
     layer = nn.Conv2d(n_in, n_out, kernel, **{"bias": False, **options})
@@ -144,8 +142,8 @@ def s3_1() -> nn.Sequential:
 def s3_2() -> nn.Sequential:
     look = partial(conv, then="norm relu", padding=1, bias=True)
     return xavier(nn.Sequential(
-        look(1, 4), look(4, 4), look(4, 4), pool(), Dropout(0.01),
-        look(4, 8), look(8, 8), look(8, 8), pool(), Dropout(0.01),
+        look(1, 4), look(4, 4), look(4, 4), pool(), nn.Dropout(0.01),
+        look(4, 8), look(8, 8), look(8, 8), pool(), nn.Dropout(0.01),
         look(8, 8), look(8, 8), look(8, 8), nn.AdaptiveAvgPool2d(1),
         conv(8, 10, 1, bias=True), log_softmax(),
     ))  # fmt: skip

@@ -1,17 +1,19 @@
-"""What a run needs from its machine: a device, a memory layout, and random numbers of its own."""
+"""What a run needs from its machine: a device, threads, memory, and random numbers of its own."""
 
 import ctypes
 import functools
 import platform
+import random
 from contextlib import contextmanager
+from importlib.metadata import version
 
+import numpy as np
 import torch
-from torch import nn
 
 
-def choose_device(name: str = "auto") -> str:
+def choose_device(name: str | torch.device = "auto") -> str:
     """The device to use; raises ValueError if this machine does not have it."""
-    available = ["cpu"]
+    name, available = str(name), ["cpu"]
     if torch.backends.mps.is_available():
         available.insert(0, "mps")
     if torch.cuda.is_available():
@@ -27,25 +29,25 @@ def choose_device(name: str = "auto") -> str:
     raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
 
 
-def placed(model: nn.Module, device: str) -> nn.Module:
-    """The model on the device, where its convolutions lay out their images in the fastest way.
-
-    On a CPU that is channels last, which makes a training step of these narrow networks up to twice
-    as fast. Several threads on 10 channels or fewer are an exception: S3-3 takes a tenth longer.
-    """
-    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    narrow = all(convolution.out_channels <= 10 for convolution in convolutions)
-    channels_last = device == "cpu" and not (narrow and torch.get_num_threads() > 1)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return model.to(device, memory_format=layout)
+@contextmanager
+def use_threads(count: int):
+    """So many threads of the CPU inside, as many as before outside; ValueError below one."""
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"threads must be a whole number from 1 up, not {count!r}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @functools.cache
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed for the next step, in place of giving it back to the system.
 
-    Each step frees and asks for the same megabytes; to get them anew from Linux each time takes
-    up to a quarter of a step. The process then holds on to its peak. Other systems are left alone.
+    Each step frees and asks for the same megabytes. The process then holds on to its peak. Other
+    systems are left alone.
     """
     if platform.libc_ver()[0] == "glibc":
         mmap_threshold, trim_threshold = -3, -1  # names of malloc.h
@@ -56,18 +58,23 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def own_randomness(seed: int, device: str = "cpu"):
-    """PyTorch's global generators, seeded inside and put back as they were outside.
+def seeded(seed: int, device: str = "cpu"):
+    """The global generators of PyTorch, numpy and Python, seeded inside and as before outside.
 
-    Initialisation and dropout draw from them; nothing else here does.
+    Initialisation, dropout and per-image pipelines draw from them; nothing else here does.
     """
+    states = random.getstate(), np.random.get_state()
     on_mps = device.startswith("mps")
     mps_state = torch.mps.get_rng_state() if on_mps else None  # fork_rng knows CPU and CUDA
     with torch.random.fork_rng([device] if device.startswith("cuda") else []):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
         try:
             yield
         finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
             if on_mps:
                 torch.mps.set_rng_state(mps_state)
 
@@ -76,3 +83,17 @@ def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
     """A generator of its own for each purpose, so that changing one thing moves no other draw."""
     offset = {"order": 1_000_003, "augmentation": 2_000_003}[purpose]
     return torch.Generator(device).manual_seed(seed + offset)
+
+
+def describe_machine(device: str, threads: int) -> dict:
+    """What a measurement was made on."""
+    return {
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else None,
+        "threads": threads,
+        "processor": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+    }

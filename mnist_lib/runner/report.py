@@ -1,5 +1,6 @@
 """The report: figures and the README's generated regions, rebuilt from the records alone."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -7,52 +8,75 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mnist_lib import comparison, fast, journey, published, results, visualize
+from mnist_lib import journey, visualize
 from mnist_lib.data import load_mnist
-from mnist_lib.files import write_atomically
+from mnist_lib.engine import store
+from mnist_lib.engine.environment import results_folder
+from mnist_lib.engine.files import write_atomically
+from mnist_lib.published import comparison, figures
+from mnist_lib.published.systems import SYSTEMS
+from mnist_lib.races.race import standings
+from mnist_lib.races.store import load_race
+from mnist_lib.records import load_checkpoint, records_of
+from mnist_lib.results import NoRecords, finals, ledger, mean_and_deviation
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
 
 
-def rebuild() -> list[Path]:
-    """Write figures/*.png and the README's ledger; returns what was written.
+def rebuild() -> tuple[list[Path], list[str]]:
+    """Write figures/*.png and the README's regions; returns what was written, and what was wrong.
 
-    raises LookupError if there are no records of the journey
+    Everything is made before anything is written, so a mistake leaves the old pages whole.
+    raises NoRecords if there are no records of the journey
     """
-    recipes = [recipe for recipe in journey.JOURNEY if results.records_of(recipe)]
+    _, problems = store.read_records(results_folder())
+    recipes = [recipe for recipe in journey.JOURNEY if records_of(recipe)]
     if not recipes:
-        raise LookupError("no records yet: python -m mnist_lib run makes them")
-    project = results.results_folder().parent
-    written = [
-        write_figure(project / "figures" / "accuracy-against-parameters.png", overview(recipes)),
-        write_figure(project / "figures" / "journey.png", journey_curves(recipes)),
-    ]
-    if journey.BEST in recipes:
-        written.append(write_figure(project / "figures" / "mistakes.png", mistakes()))
+        raise NoRecords("no records yet: python -m mnist_lib run makes them")
+    project = results_folder().parent
+    contents = {
+        project / "figures" / "accuracy-against-parameters.png": as_png(overview(recipes)),
+        project / "figures" / "journey.png": as_png(journey_curves(recipes)),
+    }
+    try:
+        contents[project / "figures" / "mistakes.png"] = as_png(mistakes())
+    except (FileNotFoundError, ValueError, NoRecords) as error:
+        problems.append(str(error))
     readme = project / "README.md"
     if readme.exists():
-        ledger = as_markdown(results.ledger(recipes))
-        text = fill(readme.read_text(encoding="utf-8"), "ledger", ledger)
-        text = fill(text, "systems", as_markdown(comparison.comparison().drop(columns=TOO_WIDE)))
-        text = fill(text, "minutes", minutes(recipes))
-        if journey.BEST in recipes:
-            text = fill(text, "result", headline())
-        if (results.results_folder() / "fast-final.csv").exists():
-            text = fill(text, "fastest", fastest())
-        speeds = sorted(results.results_folder().glob("speed-*.json"))
-        if speeds:
-            text = fill(text, "speed", "\n\n".join(map(speed, speeds)))
-        write_atomically(readme, text)
-        written.append(readme)
-    return written
+        text = readme.read_text(encoding="utf-8")
+        for region, make in regions(recipes).items():
+            try:
+                text = fill(text, region, make())
+            except (FileNotFoundError, NoRecords):
+                pass  # not measured yet: what the region says stays
+            except ValueError as error:
+                problems.append(str(error))
+        contents[readme] = text
+    for path, content in contents.items():
+        write_atomically(path, content)
+    return list(contents), problems
 
 
-def write_figure(path: Path, figure: Figure) -> Path:
-    """Save as PNG without a date or version inside, so that equal records give equal files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
-    return path
+def regions(recipes) -> dict:
+    """The generated regions of the README, each with what makes its text."""
+    columns = TOO_WIDE
+    return {
+        "result": headline,
+        "minutes": lambda: minutes(recipes),
+        "ledger": lambda: as_markdown(ledger(recipes)),
+        "systems": lambda: as_markdown(comparison.comparison().drop(columns=columns)),
+        "fastest": fastest,
+        "speed": speeds,
+    }
+
+
+def as_png(figure: Figure) -> bytes:
+    """A picture without a date or version inside, so that equal records give equal files."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
 
 
 def overview(recipes) -> Figure:
@@ -60,24 +84,24 @@ def overview(recipes) -> Figure:
     steps, systems = [], []
     for recipe in recipes:
         steps.append({"step": recipe.name, **comparison.point(recipe)})
-    for recipe in published.SYSTEMS:
+    for recipe in SYSTEMS:
         claimed = comparison.facts_of(recipe)["claimed_test_accuracy"]
         systems.append({"system": recipe.name, "claimed": claimed, **comparison.point(recipe)})
-    return visualize.accuracy_against_parameters(pd.DataFrame(steps), pd.DataFrame(systems))
+    return figures.accuracy_against_parameters(pd.DataFrame(steps), pd.DataFrame(systems))
 
 
 def journey_curves(recipes) -> Figure:
     """Test error of every step, epoch by epoch; side tracks are left to their notebooks."""
     side_tracks = set(journey.JOURNEY) - set(journey.STEPS)
     return visualize.compare_curves(
-        {r.name: results.records_of(r) for r in recipes if r not in side_tracks}
+        {r.name: records_of(r) for r in recipes if r not in side_tracks}
     )
 
 
 def mistakes() -> Figure:
-    """The test digits that the best step's first seed gets wrong."""
-    digits = load_mnist()
-    model = results.load_checkpoint(journey.BEST, seed=1)
+    """The test digits that the best step gets wrong with its first recorded seed."""
+    seed = finals(journey.BEST).index[0]
+    digits, model = load_mnist(), load_checkpoint(journey.BEST, seed)
     return visualize.show_mistakes(
         digits.test_images, digits.test_labels, predict(model, digits.test_images)
     )
@@ -85,9 +109,9 @@ def mistakes() -> Figure:
 
 def headline() -> str:
     """The result in one sentence, for the README's first screen."""
-    runs = results.finals(journey.BEST)
+    runs = finals(journey.BEST)
     return (
-        f"**{results.mean_and_spread(runs['test_accuracy'])} test accuracy** "
+        f"**{mean_and_deviation(runs['test_accuracy'])} test accuracy** "
         f"({len(runs)} seeds, {runs['errors'].min()}–{runs['errors'].max()} errors of 10,000, "
         f"last epoch) with {runs['parameters'].iloc[0]:,} parameters "
         f"in {runs['epochs'].iloc[0]} epochs."
@@ -96,8 +120,8 @@ def headline() -> str:
 
 def fastest() -> str:
     """The race of notebook 11 in one sentence."""
-    race = fast.load_race("final")
-    table = fast.summary(race, "test_accuracy")
+    race = load_race("final")
+    table = standings(race, "test_accuracy")
     known, ours, run = table.iloc[0], table.iloc[-1], race.iloc[0]
     return (
         f"**{ours['test accuracy']} in {ours['seconds']} s** of training and evaluation "
@@ -105,6 +129,14 @@ def fastest() -> str:
         f"{ours['time relative to the first']} of the time of the fastest published recipe that we "
         f"know, which ends at {known['test accuracy']}."
     )
+
+
+def speeds() -> str:
+    """All benchmarks; FileNotFoundError if there are none."""
+    paths = sorted(results_folder().glob("speed-*.json"))
+    if not paths:
+        raise FileNotFoundError("no benchmark yet: make bench makes one")
+    return "\n\n".join(map(speed, paths))
 
 
 def speed(path: Path) -> str:
@@ -132,7 +164,7 @@ def minutes(recipes) -> str:
     seconds: dict[str, float] = {}
     threads = set()
     for recipe in recipes:
-        for record in results.records_of(recipe):
+        for record in records_of(recipe):
             if record["seed"] == 1:
                 notebook = recipe.name[:2]
                 seconds[notebook] = seconds.get(notebook, 0) + record["seconds"]

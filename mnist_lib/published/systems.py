@@ -5,19 +5,37 @@ Networks and settings are those that the sources really ran, side effects includ
 leaves open is our choice and named in `CHOSEN`.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
-from mnist_lib import published_networks as networks
-from mnist_lib.augment import Chain, Sometimes
-from mnist_lib.recipes import Recipe
-from mnist_lib.schedules import SGD, Adam, OneCycle, Piecewise, StepDecay
-from mnist_lib.twins import (
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from mnist_lib.published import networks
+from mnist_lib.published.augmentations import (
     BrightnessContrast,
     CenterZoom,
+    Chain,
     ColorJitter,
     NearestAffine,
     ShiftScaleRotate,
+    Sometimes,
 )
+from mnist_lib.recipes import SGD, Adam, OneCycle, Recipe, StepDecay
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """Straight lines between knots (epochs finished, learning rate), one rate for a whole epoch."""
+
+    knots: tuple[tuple[float, float], ...]
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        base = optimizer.param_groups[0]["lr"]
+        ends, rates = zip(*self.knots, strict=True)
+        return LambdaLR(optimizer, lambda step: np.interp(step // steps, ends, rates) / base)
+
 
 # ---- S0 and S1: one author, convolution - ReLU - normalisation ----------------------------------
 
