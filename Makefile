@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test bench report badges clean
+.PHONY: help run quick test lint bench report badges clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -21,7 +21,10 @@ test: $(INSTALLED) ## unit tests, and all notebooks compared with their saved ou
 	$(RUN) mnist_lib data
 	$(RUN) pytest -n 2 --dist loadfile
 
-bench: $(INSTALLED) ## how fast a training step is: plain loop, library and floor (an idle machine, please)
+lint: $(INSTALLED) ## what needs no run: code style, data files, notebooks executed and small
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) pre_commit run --all-files
+
+bench: $(INSTALLED) ## how fast a training is, what threads and tricks bring (20 idle minutes, please)
 	$(VENV)/bin/python benchmarks/speed.py
 
 report: $(INSTALLED) ## rebuild ledger, figures and the README's tables from results/

@@ -13,18 +13,16 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from overheads import timed
+from measure import timed
 from platformdirs import user_cache_dir
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from mnist_lib import layers
 from mnist_lib.data import MEAN, STD
-from mnist_lib.published_networks import Dropout2d
+from mnist_lib.published.networks import Dropout2d
 from mnist_lib.recipes import Recipe
-from mnist_lib.train import new_network
 
 TO_TENSOR = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
 TURN = [
@@ -50,9 +48,15 @@ SHIFT = albumentations.Compose(
     ]
 )  # fmt: skip
 
+
+def shifted(picture) -> torch.Tensor:
+    """A function with a name, because workers may be sent it."""
+    return SHIFT(image=np.array(picture)[..., None])["image"]
+
+
 TRANSFORMS = {
     "S0-6": transforms.Compose(TURN + TO_TENSOR),
-    "S3-3": lambda picture: SHIFT(image=np.array(picture)[..., None])["image"],
+    "S3-3": shifted,
     "S4-6": transforms.Compose(MOVE + TO_TENSOR),
     "06-one-cycle": transforms.Compose(MILD + TO_TENSOR),
     "07-separable": transforms.Compose(MILD + TO_TENSOR),
@@ -63,7 +67,8 @@ LOOPS = {}  # of this process, by the number of workers
 
 
 def prepare(recipe: Recipe, images: int, device: str) -> None:
-    """One loop for each number of workers."""
+    """One loop for each number of workers, with one thread as the library's."""
+    torch.set_num_threads(1)
     set_start_method(None, force=True)  # the workers start as in any script
     root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
     for workers in WORKERS:
@@ -80,15 +85,15 @@ def seconds(workers: int, device: str) -> float:
 
 
 def build_network(recipe: Recipe) -> nn.Module:
-    """The network with PyTorch's own layers in place of this library's.
+    """The network as its source has it, with PyTorch's own layers.
 
-    S0-6 as its source has it: its 3x3 convolutions pad with copies of the border (of no pixels at
-    all), and dropout of no map follows each stage; both cost time.
+    The 3x3 convolutions of S0-6 pad with copies of the border (of no pixels at all), and dropout of
+    no map follows each stage; both cost time.
     """
-    model = new_network(recipe, seed=1)
+    model = recipe.new_network(seed=1)
     for layer in model.modules():
-        if isinstance(layer, (layers.BatchNorm2d, layers.Dropout, Dropout2d)):
-            layer.__class__ = type(layer).__base__
+        if isinstance(layer, Dropout2d):
+            layer.__class__ = nn.Dropout2d
         is_3x3 = isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)
         if is_3x3 and recipe.name == "S0-6":
             layer.padding_mode = "replicate"
@@ -97,14 +102,9 @@ def build_network(recipe: Recipe) -> nn.Module:
 
 def loader(recipe: Recipe, root: str, images: int, workers: int, device: str) -> DataLoader:
     """The first images of the training set, as the tutorial of this step loads them."""
-    dataset: Dataset = MNIST(root, train=True, transform=TRANSFORMS[recipe.name])
-    return DataLoader(
-        Subset(dataset, range(images)),
-        batch_size=recipe.batch_size,
-        shuffle=True,
-        num_workers=workers,
-        pin_memory=device.startswith("cuda"),
-    )
+    dataset = MNIST(root, train=True, transform=TRANSFORMS[recipe.name])
+    few, on_gpu = Subset(dataset, range(images)), device.startswith("cuda")
+    return DataLoader(few, recipe.batch_size, shuffle=True, num_workers=workers, pin_memory=on_gpu)
 
 
 def loss_of(model: nn.Module):

@@ -1,71 +1,68 @@
 """How fast a training step is: the plain loop, this library, and the floor.
 
-python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps S0-6 ...]
+python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps S0-6 ...] [--quick]
 
 (a) the plain loop of the tutorials, with 0 and with 2 workers (which a DataLoader starts anew for
     every pass; that weighs more in 6,400 images than in 60,000)
 (b) the library as a notebook uses it: Batches, train_epoch
 (c) the floor: the same network, optimizer and batch size on batches prepared in advance
 
-All variants of a step are timed one after the other, round by round, (b) and (c) in one process and
-(a) in one of its own that waits meanwhile; a ratio is taken within a round, and its spread is that
-over the rounds. A complete run goes to results/speed-<device>.json; on a machine that does other
-work as well the numbers mean nothing.
+All train with one thread, as `fit` does. The variants of a step are timed one after the other,
+round by round, (b) and (c) in one process and (a) in one of its own that waits meanwhile; ratios
+are taken within a round. Then follow threads.py and tricks.py, on a CPU, and overheads.py. A whole
+run goes to results/speed-<device>.json; beside other work the numbers mean nothing.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import re
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
-import mnist_lib  # noqa: F401  before PyTorch, as in a notebook
-
-# isort: split
+import measure
 import overheads
 import plain
+import threads
+import torch
 import torch.nn.functional as F
-from overheads import finish, spread, timed
+import tricks
 
 from mnist_lib.data import Digits, load_mnist
-from mnist_lib.device import choose_device, keep_freed_memory, placed
-from mnist_lib.files import write_atomically
-from mnist_lib.journey import JOURNEY
-from mnist_lib.published import SYSTEMS
+from mnist_lib.engine.device import choose_device, describe_machine
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.engine.files import write_atomically
 from mnist_lib.recipes import Recipe
-from mnist_lib.results import PROJECT, machine
-from mnist_lib.train import new_network, train_epoch, training_batches
 
-RECIPES = {recipe.name: recipe for recipe in (*SYSTEMS, *JOURNEY)}
 STEPS = ["S0-6", "S3-3", "S4-6", "06-one-cycle", "07-separable"]
-WARM_UP = 2  # rounds that are not counted: caches, memory, the choice of kernels
 
 
 def main() -> None:
     options = arguments()
     device = choose_device(options.device)
+    torch.set_num_threads(1)
     digits = load_mnist(holdout=0)
-    keep_freed_memory()  # as `fit` does
+    few = digits.first(options.images)
     found = {
-        "machine": {**machine(device), **more_of_the_machine()},
+        "machine": {**describe_machine(device), **more_of_the_machine()},
         "rounds": options.rounds,
         "images": options.images,
-        "steps": {},
+        "steps": {name: compare(name, few, device, options.rounds) for name in options.steps},
     }
-    for name in options.steps:
-        found["steps"][name] = compare(RECIPES[name], digits, device, options)
-        print_step(name, found["steps"][name])
-    for name, value in overheads.measured(digits, device, options.rounds).items():
-        found[name] = value
-        print(f"{name}: {value}", flush=True)
-    if options.steps == STEPS:
-        kind = device.split(":")[0]
-        path = PROJECT / "results" / f"speed-{kind}.json"
+    if device == "cpu":
+        steps = [name for name in options.steps if name != "S3-3"]
+        fewer = digits.first(options.images // 2)  # threads that wait for a core take long
+        found["threads"] = threads.measured(steps, fewer, options.rounds)
+        found["tricks"] = tricks.measured(steps, options.images, options.rounds)
+    if not options.quick:
+        others = overheads.measured(digits, device, options.rounds)
+        print(json.dumps(others, indent=1))
+        found |= others
+    if options.steps == STEPS and not options.quick:
+        path = PROJECT / "results" / f"speed-{device.split(':')[0]}.json"
         write_atomically(path, json.dumps(found, indent=1) + "\n")
         print(f"wrote {path.name}; python -m mnist_lib report puts the ratios into the README")
 
@@ -76,7 +73,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=6_400, help="per round and variant")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, metavar="STEP")
-    return parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="only to see that it works")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.images = 1, 640
+    return options
 
 
 def more_of_the_machine() -> dict:
@@ -84,11 +85,10 @@ def more_of_the_machine() -> dict:
     libraries = ("numpy", "albumentations", "opencv-python-headless")
     model = None
     with contextlib.suppress(OSError):  # only Linux has this file
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), None)
+        model = re.search("model name.*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     return {
         "cores": os.cpu_count(),
-        "processor_model": model,
+        "processor_model": model and model[1],
         **{library: version(library) for library in libraries},
     }
 
@@ -96,72 +96,27 @@ def more_of_the_machine() -> dict:
 # ---- training steps ------------------------------------------------------------------------------
 
 
-def compare(recipe: Recipe, digits: Digits, device: str, options) -> dict:
+def compare(name: str, digits: Digits, device: str, rounds: int) -> dict:
     """Seconds of every variant in every round, the ratios to the library, and its breakdown."""
-    few = digits.first(options.images)
-    with plain_loops(recipe, options.images, device) as loops:
-        variants = {
-            f"plain, {workers} workers": lambda workers=workers: loops.submit(
-                plain.seconds, workers, device
-            ).result()
-            for workers in plain.WORKERS
-        }
-        variants["library"] = partial(timed, library_variant(recipe, few, device), device)
-        variants["floor"] = partial(timed, floor_variant(recipe, few, device), device)
-        seconds = {name: [] for name in variants}
-        for number in range(WARM_UP + options.rounds):
-            for name, variant in variants.items():
-                spent = variant()
-                if number >= WARM_UP:
-                    seconds[name].append(spent)
-    library = seconds["library"]
-    ratios = {
-        name: [other / ours for other, ours in zip(spent, library, strict=True)]
-        for name, spent in seconds.items()
-        if name != "library"
-    }
-    return {
-        "seconds": seconds,
-        "times as long as the library": {name: spread(values) for name, values in ratios.items()},
-        "breakdown": breakdown(recipe, few, device),
-    }
+    recipe = measure.RECIPES[name]
+    # (a) in a process of its own, as a tutorial's: there the library has tuned nothing
+    with measure.spawned(plain.prepare, recipe, len(digits.train_labels), device) as loops:
+        ask = partial(measure.answer, loops, plain.seconds)
+        variants = {f"plain, {n} workers": partial(ask, n, device) for n in plain.WORKERS}
+        variants["library"] = measure.library_loop(recipe, digits, device)
+        variants["floor"] = partial(measure.timed, floor_variant(recipe, digits, device), device)
+        seconds = measure.alternate(variants, rounds)
+    ratios = measure.relative_to("library", seconds)
+    shares = breakdown(recipe, digits, device)
+    print(f"{name}: times as long as the library: {measure.in_words(ratios)}")
+    print("    library:", ", ".join(f"{part} {s:.0%}" for part, s in shares.items()), flush=True)
+    return {"seconds": seconds, "times as long as the library": ratios, "breakdown": shares}
 
 
-def plain_loops(recipe: Recipe, images: int, device: str) -> ProcessPoolExecutor:
-    """(a) in a process of its own, as a tutorial's: there the library has tuned nothing."""
-    loops = ProcessPoolExecutor(
-        max_workers=1,
-        mp_context=get_context("spawn"),
-        initializer=plain.prepare,
-        initargs=(recipe, images, device),
-    )
-    ours = os.environ["GOMP_SPINCOUNT"]
-    os.environ["GOMP_SPINCOUNT"] = "300000"  # what GNU OpenMP takes by itself
-    try:
-        loops.submit(int).result()  # now the process starts, with what is in the environment
-    finally:
-        os.environ["GOMP_SPINCOUNT"] = ours
-    return loops
-
-
-def built(recipe, steps, device):
-    """The library's network, optimizer and schedule, as `fit` makes them."""
-    model = placed(new_network(recipe, seed=1), device)
-    optimizer = recipe.optimizer.build(model)
-    return model, optimizer, recipe.schedule.build(optimizer, steps, 1_000)
-
-
-def library_variant(recipe, digits, device):
-    """(b)"""
-    batches = training_batches(recipe, digits, 1, device)
-    model, optimizer, schedule = built(recipe, len(batches), device)
-    return lambda: train_epoch(model, batches, optimizer, schedule)
-
-
-def floor_variant(recipe, digits, device):
+def floor_variant(recipe: Recipe, digits: Digits, device: str):
     """(c): nothing but forward, backward and the optimizer."""
-    batches = list(training_batches(recipe, digits, 1, device))
-    model, optimizer, _ = built(recipe, len(batches), device)
+    batches, model, optimizer, _ = measure.built(recipe, digits, device)
+    batches = list(batches)
 
     def run():
         model.train()
@@ -174,16 +129,15 @@ def floor_variant(recipe, digits, device):
     return run
 
 
-def breakdown(recipe, digits, device) -> dict[str, float]:
+def breakdown(recipe: Recipe, digits: Digits, device: str) -> dict[str, float]:
     """Shares of the library's time; on a GPU it waits after each part, so there they only hint."""
-    batches = training_batches(recipe, digits, 1, device)
-    model, optimizer, schedule = built(recipe, len(batches), device)
+    batches, model, optimizer, schedule = measure.built(recipe, digits, device)
     spent = dict.fromkeys(("data", "forward", "backward", "optimizer", "rest"), 0.0)
     last = time.perf_counter()
 
     def until_now(part: str) -> None:
         nonlocal last
-        finish(device)
+        measure.finish(device)
         now = time.perf_counter()
         spent[part] += now - last
         last = now
@@ -204,15 +158,6 @@ def breakdown(recipe, digits, device) -> dict[str, float]:
         until_now("rest")
     total = sum(spent.values())
     return {part: round(seconds / total, 3) for part, seconds in spent.items()}
-
-
-def print_step(name: str, result: dict) -> None:
-    ratios = ", ".join(
-        f"{variant} {r['median']:.2f} ({r['lowest']:.2f} to {r['highest']:.2f})"
-        for variant, r in result["times as long as the library"].items()
-    )
-    shares = ", ".join(f"{part} {share:.0%}" for part, share in result["breakdown"].items())
-    print(f"{name}: times as long as the library: {ratios}\n    library: {shares}", flush=True)
 
 
 if __name__ == "__main__":

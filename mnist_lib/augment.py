@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from mnist_lib.engine.checks import check_augmentable
+
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
@@ -47,14 +49,7 @@ class RandomAffine:
 
 
 def affine(
-    images: torch.Tensor,
-    angle: torch.Tensor,
-    shift_x: torch.Tensor,
-    shift_y: torch.Tensor,
-    magnification: torch.Tensor,
-    shear: torch.Tensor,
-    mode: str = "bilinear",
-    border: str = "zeros",
+    images, angle, shift_x, shift_y, magnification, shear, mode="bilinear", border="zeros"
 ) -> torch.Tensor:
     """Each image moved by its own parameters, all (n,): angles in radians, shifts in widths.
 
@@ -63,11 +58,7 @@ def affine(
     of the width counts double. A reflection mirrors at the centre of the outermost pixels, which
     then are at -1 and 1. Raises ValueError for images that are not square floats (n, c, h, h).
     """
-    if not images.is_floating_point() or images.dim() != 4 or images.shape[2] != images.shape[3]:
-        raise ValueError(
-            f"augmentations take floats (n, 1, 28, 28) in 0..1, not {images.dtype} "
-            f"{tuple(images.shape)}"
-        )
+    check_augmentable(images)
     cos, sin, tan = angle.cos() / magnification, angle.sin() / magnification, shear.tan()
     a, b = cos - sin * tan, sin + cos * tan
     c, d = -sin, cos

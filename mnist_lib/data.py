@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from platformdirs import user_cache_dir
 
-from mnist_lib.engine.checks import check_digits
+from mnist_lib.engine.checks import check_count, check_digits
 from mnist_lib.engine.download import make_available
 from mnist_lib.engine.environment import folder
 
@@ -32,9 +32,7 @@ class Digits:
 
     def sizes(self) -> dict[str, int]:
         """Number of images in each part."""
-        return {
-            part: len(getattr(self, f"{part}_labels")) for part in ("train", "validation", "test")
-        }
+        return {part: len(vars(self)[f"{part}_labels"]) for part in ("train", "validation", "test")}
 
     def first(self, count: int) -> "Digits":
         """At most so many images of each part."""
@@ -50,10 +48,7 @@ def load_mnist(root: str | Path | None = None, holdout: int = 5_000) -> Digits:
     """
     from torchvision.datasets import MNIST  # takes seconds, and only this function needs it
 
-    if not (isinstance(holdout, int) and 0 <= holdout <= TRAINING_SIZE // 2):
-        raise ValueError(
-            f"holdout must be a whole number from 0 to {TRAINING_SIZE // 2:,}, not {holdout!r}"
-        )
+    check_count("holdout", holdout, lowest=0, highest=TRAINING_SIZE // 2)
     root = Path(root or folder("MNIST_ROOT", user_cache_dir("mnist_lib"))).expanduser()
     make_available(root / "MNIST" / "raw")
     train, test = MNIST(root, train=True), MNIST(root, train=False)
@@ -68,10 +63,9 @@ def load_mnist(root: str | Path | None = None, holdout: int = 5_000) -> Digits:
 def split_indices(holdout: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions of the training and of the validation images within the 60,000.
 
-    Validation takes `holdout` images at even distances, even and odd positions in turn (with 5,000:
-    images 0, 13, 24, 37, ...). The turn matters: the digits of MNIST's two groups of writers stand
-    alternately, and those at even positions are several times harder. Without random numbers, the
-    choice is the same on every machine and with every version.
+    Validation takes images at even distances, at even and odd positions in turn (0, 13, 24, 37, ...
+    if it is 5,000): the digits of two groups of writers stand alternately, and those at even
+    positions are several times harder. Nothing is random: the choice is the same everywhere.
     """
     turn = torch.arange(holdout)
     held_out = turn * TRAINING_SIZE // max(holdout, 1) + turn % 2
@@ -93,8 +87,7 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 class Batches:
     """One pass over a set per iteration: shuffled, augmented, normalised, the last batch kept.
 
-    images     uint8 (n, 1, 28, 28); held once on the device
-    labels     int64 (n,)
+    images     uint8 (n, 1, 28, 28), labels int64 (n,); both are held once on the device
     augment    see `augment.py`; None leaves the images as they are
     order      CPU generator of the shuffling; None keeps the order (for evaluation)
     draws      generator of the augmentation's parameters, on the device
@@ -113,7 +106,7 @@ class Batches:
         device: torch.device | str = "cpu",
     ):
         check_digits(images, labels)
-        if not 1 <= batch_size <= len(labels):
+        if not (isinstance(batch_size, int) and 1 <= batch_size <= len(labels)):
             raise ValueError(f"batch size {batch_size} does not fit a set of {len(labels)} images")
         self.images, self.labels = images.to(device), labels.to(device)
         self.batch_size, self.augment, self.order, self.draws = batch_size, augment, order, draws
@@ -122,11 +115,10 @@ class Batches:
         return math.ceil(len(self.labels) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        count, device = len(self.labels), self.labels.device
-        positions = torch.arange(count)
+        positions = torch.arange(len(self.labels))
         if self.order is not None:
-            positions = torch.randperm(count, generator=self.order)
-        for chosen in positions.to(device).split(self.batch_size):
+            positions = torch.randperm(len(positions), generator=self.order)
+        for chosen in positions.to(self.labels.device).split(self.batch_size):
             x = to_float(self.images[chosen])
             if self.augment is not None:
                 x = self.augment(x, self.draws)

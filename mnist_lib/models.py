@@ -25,12 +25,7 @@ def conv_relu(
 
 
 def conv_norm_relu(
-    n_in: int,
-    n_out: int,
-    kernel: int = 3,
-    pool: int = 1,
-    padding: int = 0,
-    dropout: float = 0.0,
+    n_in: int, n_out: int, kernel: int = 3, pool: int = 1, padding: int = 0, dropout: float = 0.0
 ) -> nn.Sequential:
     """Convolution, max pooling if asked for, batch normalisation, ReLU, dropout if there is any.
 

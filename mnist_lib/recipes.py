@@ -1,14 +1,12 @@
 """Recipes: what makes one run, written down so that two runs can be compared line by line.
 
-A step of the journey is made from its parent by naming only what changes. Optimizers and learning
-rate schedules are plain descriptions here, which a training builds.
+A step is made from its parent by naming only what changes. Optimizers and schedules of the
+learning rate are plain descriptions here, which a training builds.
 """
 
 import difflib
 import functools
-import hashlib
 import inspect
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -17,10 +15,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
 
-from mnist_lib.engine.device import seeded
-from mnist_lib.engine.fingerprint import as_text, computation
-
-# ---- optimizers ---------------------------------------------------------------------------------
+from mnist_lib.engine.device import seeded, use_threads
+from mnist_lib.engine.fingerprint import as_text, computation, short_hash
 
 
 @dataclass(frozen=True)
@@ -49,9 +45,6 @@ class Adam:
         return torch.optim.Adam(
             model.parameters(), self.learning_rate, self.betas, weight_decay=self.weight_decay
         )
-
-
-# ---- schedules of the learning rate -------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -92,8 +85,7 @@ class OneCycle:
         return OneCycleLR(
             optimizer,
             self.peak,
-            epochs=epochs,
-            steps_per_epoch=steps,
+            total_steps=steps * epochs,
             pct_start=self.warmup,
             anneal_strategy=self.anneal,
             cycle_momentum=self.cycle_momentum,
@@ -105,9 +97,7 @@ class OneCycle:
 Schedule = Constant | StepDecay | OneCycle
 
 
-def learning_rates(
-    optimizer: SGD | Adam, schedule: Schedule, steps: int, epochs: int
-) -> list[float]:
+def learning_rates(optimizer: SGD | Adam, schedule: Schedule, steps: int, epochs: int) -> list:
     """The learning rate of every step of a run, without running it."""
     built = optimizer.build(nn.Linear(1, 1))
     scheduler = schedule.build(built, steps, epochs)
@@ -119,18 +109,14 @@ def learning_rates(
     return rates
 
 
-# ---- recipes ------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run except its seed and its machine.
 
-    name     begins with the number of its notebook; a published system's is its id. Letters,
-             digits, and . _ - between them, because it is the name of a folder too
+    name     begins with the number of its notebook; a published system's is its id. It names a
+             folder too, so ValueError unless it is letters and digits with . _ - between them
     change   what is new against the parent, in a few words for the ledger
     holdout  training images set aside for validation
-    raises   ValueError for another name
     """
 
     name: str
@@ -146,9 +132,7 @@ class Recipe:
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.name):
-            raise ValueError(
-                f"'{self.name}' is no name for a recipe: use letters, digits and . _ -"
-            )
+            raise ValueError(f"'{self.name}' is no recipe's name: use letters, digits and . _ -")
 
     def but(self, name: str, change: str, **changes) -> "Recipe":
         """The next step: this recipe with these changes, remembering where it comes from."""
@@ -161,38 +145,40 @@ class Recipe:
 
     def settings(self) -> dict[str, str]:
         """All that decides the result, each setting as readable text."""
-        left_out = ("name", "change", "parent")
         return {
             setting.name: as_text(getattr(self, setting.name))
             for setting in fields(self)
-            if setting.name not in left_out
+            if setting.name not in ("name", "change", "parent")
         }
 
     def fingerprint(self) -> str:
-        """Short hash of settings and network: a record with another fingerprint is out of date.
+        """Short hash of settings and network: a record with another fingerprint is out of date."""
+        settings = self.settings()
+        del settings["network"]  # it counts as what it computes, whatever its function is called
+        return short_hash([settings, self.operations])
 
-        The network counts as what it computes, whatever its function is called.
-        """
-        settings = {name: text for name, text in self.settings().items() if name != "network"}
-        text = json.dumps([settings, computation(self.network)])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+    @functools.cached_property
+    def operations(self) -> list[str]:
+        """What the network computes, see `engine.fingerprint`."""
+        with seeded(0), use_threads(1):
+            return computation(self.network)
 
     def changes(self) -> str:
         """The difference to the parent as a diff: settings first, then the network's source."""
         if self.parent is None:
             return "\n".join(f"+ {name} = {value}" for name, value in self.settings().items())
-        before, after = self.parent.settings(), self.settings()
-        lines = []
-        for name, value in after.items():
+        lines, before = [], self.parent.settings()
+        for name, value in self.settings().items():
             if before[name] != value:
                 lines += [f"- {name} = {before[name]}", f"+ {name} = {value}"]
-        old, new = source(self.parent.network), source(self.network)
-        if old != new:
-            diff = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=99)
-            lines += ["", *list(diff)[3:]]
-        return "\n".join(lines)
+        old, new = (source(recipe.network).splitlines() for recipe in (self.parent, self))
+        diff = list(difflib.unified_diff(old, new, lineterm="", n=99))
+        return "\n".join(lines + ["", *diff[3:]] if diff else lines)
 
 
 def source(network: Callable) -> str:
-    """The source text of a network function, without the settings of a partial."""
-    return inspect.getsource(network.func if isinstance(network, functools.partial) else network)
+    """The source text of a network function, or of the class of a callable object."""
+    if isinstance(network, functools.partial):
+        return source(network.func)
+    is_written = inspect.isroutine(network) or inspect.isclass(network)
+    return inspect.getsource(network if is_written else type(network))

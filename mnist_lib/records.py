@@ -1,7 +1,5 @@
 """Records: what a training leaves behind, one JSON file and one checkpoint per run."""
 
-import json
-import pickle
 import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,12 +10,24 @@ import torch
 from torch import nn
 
 from mnist_lib.engine import store
-from mnist_lib.engine.environment import commit, output_folder, results_folder
+from mnist_lib.engine.environment import (
+    commit,
+    output_folder,
+    reading_folders,
+    results_folder,
+)
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.recipes import Recipe
 from mnist_lib.summary import count_parameters
 
-SCHEMA = 1
+HOW_TO_MAKE = (
+    "save(fit(recipe, digits, seed)) makes one; for a step of the journey so does "
+    "python -m mnist_lib run, for a published system run --system"
+)
+
+
+class NoRecords(LookupError):
+    """There is nothing recorded yet of what was asked for; the message says what makes it."""
 
 
 @dataclass
@@ -67,28 +77,27 @@ def save(run: Run) -> Path:
     """Write the run's record and the checkpoint of its last epoch; returns the record's path.
 
     What another recipe of the same name left there is set aside, not replaced.
-    raises ValueError for a run that cannot be compared: interrupted, or without test images
+    raises ValueError for a run that cannot be compared: unfinished, or without test images
     """
+    name = run.recipe.name
     if run.interrupted:
-        raise ValueError(f"'{run.recipe.name}' was interrupted; only finished runs are recorded")
+        raise ValueError(f"'{name}' was interrupted; only finished runs are recorded")
     if not run.sizes["test"]:
-        raise ValueError(f"'{run.recipe.name}' saw no test images; a record needs their accuracy")
-    path = record_path(run.recipe.name, run.seed, output_folder(run.short))
-    record = as_record(run)
-    store.set_aside(path, record["fingerprint"])
-    checkpoint = BytesIO()
-    weights = {name: value.cpu().contiguous() for name, value in run.model.state_dict().items()}
-    torch.save(weights, checkpoint)
+        raise ValueError(f"'{name}' saw no test images; a record needs their accuracy")
+    text, checkpoint = store.as_json(as_record(run)), BytesIO()
+    weights = run.model.state_dict().items()
+    torch.save({key: value.cpu().contiguous() for key, value in weights}, checkpoint)
+    path = record_path(name, run.seed, output_folder(run.short))
+    store.set_aside(path, run.recipe.fingerprint())
     write_atomically(path.with_suffix(".pt"), checkpoint.getvalue())
-    # the record comes last: where there is a record, the run is complete
-    write_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_atomically(path, text)  # last: where there is a record, the run is complete
     return path
 
 
 def as_record(run: Run) -> dict:
-    """The run in plain values, see `Record`."""
+    """The run in plain values, see `engine.store.Record`."""
     return {
-        "schema": SCHEMA,
+        "schema": 1,
         "recipe": run.recipe.name,
         "change": run.recipe.change,
         "parent": run.recipe.parent.name if run.recipe.parent else None,
@@ -118,8 +127,11 @@ def load_records(folder: Path | None = None, name: str | None = None) -> list[di
 def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
     """The records of exactly these settings; older versions of the recipe do not count."""
     fingerprint = recipe.fingerprint()
-    found = load_records(folder, recipe.name)
-    return [record for record in found if record["fingerprint"] == fingerprint]
+    for place in [folder] if folder else reading_folders():
+        records = load_records(place, recipe.name)
+        if found := [record for record in records if record["fingerprint"] == fingerprint]:
+            return found
+    return []
 
 
 def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn.Module:
@@ -127,23 +139,17 @@ def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn
 
     raises FileNotFoundError or ValueError that says what to do
     """
-    path = record_path(recipe.name, seed, folder).with_suffix(".pt")
-    if not path.exists():
+    places = [folder] if folder else reading_folders()
+    paths = [record_path(recipe.name, seed, place).with_suffix(".pt") for place in places]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
         raise FileNotFoundError(f"no checkpoint of '{recipe.name}' with seed {seed}: {HOW_TO_MAKE}")
-    if seed not in [record["seed"] for record in records_of(recipe, folder)]:
+    if seed not in [record["seed"] for record in records_of(recipe, path.parents[2])]:
         raise ValueError(f"{path} is not of '{recipe.name}' as it is now: {HOW_TO_MAKE}")
     model = recipe.new_network(seed)
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} holds no weights of '{recipe.name}' ({type(error).__name__}): delete it and "
-            "its record; " + HOW_TO_MAKE
-        ) from None
+    except Exception as error:  # a damaged file can fail anywhere on its way through PyTorch
+        reason = f"holds no weights of '{recipe.name}' ({type(error).__name__})"
+        raise ValueError(f"{path} {reason}: delete it and its record; {HOW_TO_MAKE}") from None
     return model.eval()
-
-
-HOW_TO_MAKE = (
-    "save(fit(recipe, digits, seed)) makes one; for the journey and the published systems so does "
-    "python -m mnist_lib run"
-)

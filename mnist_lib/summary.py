@@ -1,14 +1,16 @@
 """What a network is made of: its layer table and its receptive field, computed by walking it."""
 
 import contextlib
+import copy
 import io
+import re
 
 import pandas as pd
 import torch
 import torchsummary
 from torch import nn
 
-from mnist_lib.engine.windows import WINDOWED, describe, window
+from mnist_lib.engine.windows import WINDOWED, check_follows, describe, window
 
 INPUT_SIZE = (1, 28, 28)
 
@@ -21,24 +23,16 @@ def count_parameters(model: nn.Module) -> int:
 def layer_table(model: nn.Module) -> str:
     """torchsummary's table of layers, output shapes and parameters, as text.
 
-    torchsummary alone assumes a GPU, draws random numbers and moves the statistics of batch
-    normalisation, so that looking at a network changes its training. This wrapper undoes all
-    three. It also misses parameters that belong to no layer and counts shared layers twice:
-    raises ValueError when its total is wrong, rather than show a wrong number.
+    torchsummary moves the statistics of batch normalisation and draws random numbers, so it gets a
+    copy, and the global generator its state back. It also misses parameters that belong to no layer
+    and counts shared layers twice: raises ValueError when its total is wrong.
     """
-    was_training = model.training
     printed = io.StringIO()
-    device = next(model.parameters()).device.type
-    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed), torch.no_grad():
-        # torchsummary only knows CPU and CUDA
-        model.cpu().eval()
-        torchsummary.summary(model, INPUT_SIZE, device="cpu")
-        model.to(device).train(was_training)
-    lines = printed.getvalue().rstrip().splitlines()
-    first_size = next(i for i, line in enumerate(lines) if line.startswith("Input size"))
-    table = "\n".join(lines[: first_size - 1])  # without its estimates of memory
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
+        torchsummary.summary(copy.deepcopy(model).cpu().eval(), INPUT_SIZE, device="cpu")
+    table = re.split(r"\n-+\nInput size", printed.getvalue())[0]  # without its estimates of memory
     total = count_parameters(model)
-    if f"Total params: {total:,}\n" not in table + "\n":
+    if f"Total params: {total:,}\n" not in table:
         raise ValueError(f"torchsummary does not count the {total:,} parameters right:\n{table}")
     return table
 
@@ -53,12 +47,16 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
 
     Global average pooling counts with its true kernel, the width of its input, and so does a linear
     layer on a flattened map; a dilated kernel counts with its gaps. Computed by sending one blank
-    image through the network; raises ValueError where something that is no layer changes the width.
+    image through a copy; raises ValueError for branches, and where something that is no layer
+    changes the width.
     """
     rows, n, j, r = [], INPUT_SIZE[-1], 1, 1
+    walked = copy.deepcopy(model).cpu().eval()
 
     def visit(layer: nn.Module, images: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal n, j, r
+        check_follows(images[0], results, f"before {describe(layer)}")
+        results.append(output.grad_fn)
         width = images[0].shape[-1]
         if images[0].dim() == 4 and width != n:
             raise ValueError(
@@ -69,17 +67,11 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
         r, j = r + (k - 1) * j, j * s
         rows.append({"layer": describe(layer), "k": k, "s": s, "p": p, "n": n, "j": j, "r": r})
 
-    hooks = [
-        layer.register_forward_hook(visit)
-        for layer in model.modules()
-        if isinstance(layer, WINDOWED)
-    ]
-    was_training, device = model.training, next(model.parameters()).device
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, *INPUT_SIZE, device=device))
-    finally:
-        model.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    for layer in walked.modules():
+        if isinstance(layer, WINDOWED):
+            layer.register_forward_hook(visit)
+    with torch.enable_grad():  # its graph remembers what was computed from what
+        image = torch.zeros(1, *INPUT_SIZE, requires_grad=True).clone()
+        results = [image.grad_fn]
+        check_follows(walked(image), results, "at the end")
     return pd.DataFrame(rows)

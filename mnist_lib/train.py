@@ -1,8 +1,8 @@
 """Training: the only module with a backward pass."""
 
-import math
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -10,14 +10,7 @@ from torch import nn
 
 from mnist_lib.data import Batches, Digits
 from mnist_lib.engine import checks
-from mnist_lib.engine.device import (
-    choose_device,
-    describe_machine,
-    generator,
-    keep_freed_memory,
-    seeded,
-    use_threads,
-)
+from mnist_lib.engine.device import choose_device, describe_machine, generator, seeded, use_threads
 from mnist_lib.engine.environment import is_short
 from mnist_lib.engine.layers import accelerate
 from mnist_lib.engine.progress import Progress
@@ -31,7 +24,7 @@ def fit(
     recipe: Recipe,
     digits: Digits,
     seed: int = 1,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     threads: int = 1,
     quiet: bool = False,
 ) -> Run:
@@ -41,35 +34,31 @@ def fit(
     seed     gives separate generators for the weights, the order and the augmentation
     device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
     threads  of the CPU; another number changes the last digits of all results
+    quiet    shows nothing while it runs
     returns  a Run that says if it was interrupted by Ctrl-C (or short: with MNIST_LIB_SHORT=1)
-    raises   ValueError for what cannot work, before anything is trained;
-             FloatingPointError when a loss stops being a number
+    raises   ValueError at once for what cannot work; FloatingPointError if a loss is no number
     """
     device = choose_device(device)
-    checks.check_run(recipe, digits, seed)
-    keep_freed_memory()
+    checks.check_run(recipe, digits, seed, threads)
     digits, epochs = shortened(digits, recipe.epochs)
     with use_threads(threads):
         model = accelerate(recipe.new_network(seed), device)
         training = training_batches(recipe, digits, seed, device)
-        parts = evaluation_batches(digits, device)
+        evaluation = evaluation_batches(digits, device)
         optimizer = recipe.optimizer.build(model)
-        schedule = recipe.schedule.build(optimizer, steps=len(training), epochs=epochs)
-        machine = describe_machine(device, threads)
-        run = Run(recipe, seed, model, digits.sizes(), machine, is_short())
+        schedule = recipe.schedule.build(optimizer, len(training), epochs)
+        run = Run(recipe, seed, model, digits.sizes(), describe_machine(device), is_short())
         with Progress(epochs, len(training), quiet) as progress:
             for epoch in progress:
                 row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
                 with seeded(3_000_003 + 1_000 * seed + epoch, device):
-                    row["train_loss"], row["train_accuracy"] = train_epoch(
-                        model, training, optimizer, schedule, progress.step
-                    )
-                for part, batches in parts.items():
+                    measured = train_epoch(model, training, optimizer, schedule, progress.step)
+                row["train_loss"], row["train_accuracy"] = measured
+                for part, batches in evaluation.items():
                     row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(model, batches)
                 checks.check_losses(recipe, row)
                 run.history.append(progress.finish_epoch(row))
-                run.seconds = progress.seconds()
-    run.interrupted = progress.interrupted
+    run.seconds, run.interrupted = progress.seconds, progress.interrupted
     return run
 
 
@@ -86,8 +75,8 @@ def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=N
         if schedule is not None:
             schedule.step()
         # these stay on the device: reading a number in every step would make the device wait
-        loss_sum = loss_sum + loss * len(y)
-        correct = correct + (logits.argmax(1) == y).sum()
+        loss_sum += loss * len(y)
+        correct += (logits.argmax(1) == y).sum()
         count += len(y)
         if after_step is not None:
             after_step(step)
@@ -106,16 +95,13 @@ def train_step(model, x, y, optimizer) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Iterable) -> tuple[float, float]:
-    """Mean loss (nats per image) and accuracy (0..1) over all images, in eval mode.
-
-    A sum over images, divided once: the last batch may be short.
-    """
+    """Mean loss (nats per image) and accuracy (0..1) over all images, in eval mode."""
     model.eval()
-    loss_sum, correct, count = 0.0, 0, 0
+    loss_sum, correct, count = 0.0, 0, 0  # sums over images: the last batch may be short
     for x, y in batches:
         logits = model(x)
-        loss_sum = loss_sum + F.cross_entropy(logits, y, reduction="sum")
-        correct = correct + (logits.argmax(1) == y).sum()
+        loss_sum += F.cross_entropy(logits, y, reduction="sum")
+        correct += (logits.argmax(1) == y).sum()
         count += len(y)
     return float(loss_sum) / count, int(correct) / count
 
@@ -137,15 +123,9 @@ def shortened(digits: Digits, epochs: int) -> tuple[Digits, int]:
 
 def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> Batches:
     """The recipe's shuffled and augmented batches for this seed."""
-    return Batches(
-        digits.train_images,
-        digits.train_labels,
-        recipe.batch_size,
-        recipe.augment,
-        generator(seed, "order"),
-        generator(seed, "augmentation", device),
-        device,
-    )
+    images, labels = digits.train_images, digits.train_labels
+    order, draws = generator(seed, "order"), generator(seed, "augmentation", device)
+    return Batches(images, labels, recipe.batch_size, recipe.augment, order, draws, device)
 
 
 def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
@@ -157,7 +137,7 @@ def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
     return {
         part: Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
         for part, (images, labels) in parts.items()
-        if len(labels)
+        if len(images) or len(labels)
     }
 
 
@@ -168,7 +148,7 @@ def find_learning_rate(
     recipe: Recipe,
     digits: Digits,
     seed: int = 1,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     lowest: float = 1e-4,
     highest: float = 10.0,
     steps: int = 300,
@@ -182,20 +162,20 @@ def find_learning_rate(
     Uses training images only and leaves nothing behind: the run that follows starts afresh.
     """
     device = choose_device(device)
+    checks.check_recipe(recipe, seed)
     model = accelerate(recipe.new_network(seed), device).train()
     optimizer = recipe.optimizer.build(model)
     batches = training_batches(recipe, digits, seed, device)
-    last = max(1, min(steps, len(batches)) - 1)
-    rates = (lowest * (highest / lowest) ** (step / last) for step in range(steps))
+    rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()
     rows, mean = [], 0.0
-    with seeded(seed, device), use_threads(1):
+    with use_threads(1), seeded(seed, device):
         for step, (rate, (x, y)) in enumerate(zip(rates, batches, strict=False), start=1):
             for group in optimizer.param_groups:
                 group["lr"] = rate
             _, loss = train_step(model, x, y, optimizer)
             mean = smoothing * mean + (1 - smoothing) * loss.item()
             smoothed = mean / (1 - smoothing**step)
-            if not math.isfinite(smoothed):
+            if not np.isfinite(smoothed):
                 break
             rows.append({"learning_rate": rate, "loss": smoothed})
             if smoothed > 4 * min(row["loss"] for row in rows):

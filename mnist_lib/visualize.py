@@ -60,12 +60,10 @@ def show_augmented(
 
 def error_axis(axis, low: float, high: float) -> None:
     """Errors in percent on a logarithmic axis with readable ticks."""
-    axis.set_yscale("log")
-    axis.set_ylim(low, high)
+    axis.set(yscale="log", ylabel="error in %")
     axis.set_yticks(ERROR_TICKS, [f"{tick:g}" for tick in ERROR_TICKS])
     axis.minorticks_off()
     axis.set_ylim(low, high)
-    axis.set_ylabel("error in %")
     axis.grid(alpha=0.3)
 
 
@@ -81,7 +79,7 @@ def show_curves(history: Sequence[dict]) -> Figure:
             axis.plot(table["epoch"], errors, "o-", color=colour, markersize=3, label=part)
     error_axis(axis, lowest * 0.8, highest * 1.25)
     axis.set_xlabel("epoch")
-    axis.legend()
+    axis.legend(fontsize=8)
     return figure
 
 
@@ -112,8 +110,7 @@ def show_learning_rates(rates: dict[str, Sequence[float]], steps_per_epoch: int)
     figure, axis = new_figure(6.5, 2.8)
     for label, values in rates.items():
         axis.plot(np.arange(len(values)) / steps_per_epoch, values, label=label)
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("learning rate")
+    axis.set(xlabel="epoch", ylabel="learning rate")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     return figure
@@ -123,9 +120,7 @@ def show_finder(table: pd.DataFrame) -> Figure:
     """Smoothed loss against the growing learning rate, from `find_learning_rate`."""
     figure, axis = new_figure(6.5, 3)
     axis.plot(table["learning_rate"], table["loss"])
-    axis.set_xscale("log")
-    axis.set_xlabel("learning rate")
-    axis.set_ylabel("smoothed training loss")
+    axis.set(xscale="log", xlabel="learning rate", ylabel="smoothed training loss")
     axis.grid(alpha=0.3)
     return figure
 
@@ -151,8 +146,5 @@ def show_confusion(labels: torch.Tensor, guesses: torch.Tensor) -> Figure:
         for guess in range(10):
             if counts[truth, guess]:
                 axis.text(guess, truth, int(counts[truth, guess]), ha="center", va="center")
-    axis.set_xticks(range(10))
-    axis.set_yticks(range(10))
-    axis.set_xlabel("guess")
-    axis.set_ylabel("truth")
+    axis.set(xticks=range(10), yticks=range(10), xlabel="guess", ylabel="truth")
     return figure

@@ -6,8 +6,7 @@ from hypothesis import settings
 from torch import nn
 
 from mnist_lib.data import Digits, load_mnist
-from mnist_lib.recipes import Recipe
-from mnist_lib.schedules import SGD, OneCycle
+from mnist_lib.recipes import SGD, OneCycle, Recipe
 
 # the same examples in every run, and no test that fails because the machine is busy
 settings.register_profile("mnist_lib", deadline=None, derandomize=True, max_examples=25)

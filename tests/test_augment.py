@@ -1,4 +1,4 @@
-"""Batches that miss no image, and augmentations that draw anew for each of them."""
+"""Augmentations move images as promised and draw anew for each of them."""
 
 import random
 
@@ -12,86 +12,20 @@ from scipy import stats
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import affine as torchvision_affine
 
-from mnist_lib import augment, per_image
-from mnist_lib.augment import Batches, RandomAffine, affine
-from mnist_lib.data import MEAN, STD, normalise, to_float
-from mnist_lib.per_image import PerImage
+from mnist_lib import augment
+from mnist_lib.augment import RandomAffine, affine
+from mnist_lib.data import Batches, to_float
+from mnist_lib.engine.per_image import PerImage
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.fixture
-def numbered():
-    """100 images whose grey is their position, with the position as label."""
-    labels = torch.arange(100)
-    return labels.byte().view(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous(), labels
-
-
 @pytest.fixture(scope="module")
 def some(digits):
     """50 real digits as float32 in 0..1."""
     return to_float(digits.train_images[:50])
-
-
-# ---- batches ------------------------------------------------------------------------------------
-
-
-def test_an_epoch_meets_every_image_once_and_keeps_the_short_last_batch(numbered):
-    batches = Batches(*numbered, batch_size=32, order=generator())
-    sizes, seen = [], []
-    for x, y in batches:
-        sizes.append(len(y))
-        seen += y.tolist()
-        assert x.shape == (len(y), 1, 28, 28) and x.dtype == torch.float32
-    assert sizes == [32, 32, 32, 4] and len(batches) == 4
-    assert sorted(seen) == list(range(100)) and seen != list(range(100))
-
-
-def test_labels_follow_their_images(numbered):
-    for augmentation in (None, RandomAffine(degrees=0)):
-        for x, y in Batches(*numbered, 32, augmentation, generator(1), generator(2)):
-            grey = (x[:, 0, 14, 14] * STD + MEAN) * 255
-            assert torch.equal(grey.round().long(), y)
-
-
-def test_without_an_order_the_images_stay_in_place(numbered):
-    seen = torch.cat([y for _, y in Batches(*numbered, batch_size=30)])
-    assert torch.equal(seen, torch.arange(100))
-
-
-def test_the_seed_decides_the_order_and_each_epoch_has_its_own(numbered):
-    def two_epochs(seed):
-        batches = Batches(*numbered, 32, order=generator(seed))
-        return [torch.cat([y for _, y in batches]).tolist() for _ in range(2)]
-
-    assert two_epochs(1) == two_epochs(1) != two_epochs(2)
-    first, second = two_epochs(1)
-    assert first != second
-
-
-def test_the_training_set_is_normalised_to_mean_0_and_deviation_1(digits):
-    pixels = normalise(to_float(torch.cat([digits.train_images, digits.validation_images])))
-    assert pixels.mean().item() == pytest.approx(0, abs=1e-3)
-    assert pixels.std().item() == pytest.approx(1, abs=1e-3)
-    x, _ = next(iter(Batches(digits.train_images[:8], digits.train_labels[:8], batch_size=8)))
-    assert x.min().item() == pytest.approx(-0.1307 / 0.3081)
-    assert x.max().item() == pytest.approx((1 - 0.1307) / 0.3081)
-
-
-def test_the_set_itself_is_never_augmented(digits):
-    images = digits.train_images[:64]
-    before = images.clone()
-    for _ in Batches(images, digits.train_labels[:64], 32, RandomAffine(30), None, generator()):
-        pass
-    assert torch.equal(images, before)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1, 101])
-def test_a_batch_size_that_does_not_fit_is_refused(numbered, batch_size):
-    with pytest.raises(ValueError, match=f"batch size {batch_size} .* 100 images"):
-        Batches(*numbered, batch_size)
 
 
 # ---- the affine augmentation --------------------------------------------------------------------
@@ -149,6 +83,22 @@ def test_the_seed_decides_the_movement(some):
     assert not torch.equal(mild(some, generator(1)), mild(some, generator(2)))
     one = generator(1)
     assert not torch.equal(mild(some, one), mild(some, one))  # the next batch is another
+
+
+@pytest.mark.parametrize(
+    "augmentation", [RandomAffine(degrees=10), PerImage(v2.Identity())], ids=["affine", "pipeline"]
+)
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda x: (x * 255).byte(), "torch.uint8 \\(50, 1, 28, 28\\)"),
+        (lambda x: x.squeeze(1), "torch.float32 \\(50, 28, 28\\)"),
+        (lambda x: x[..., :20], "torch.float32 \\(50, 1, 28, 20\\)"),
+    ],
+)
+def test_what_is_no_batch_of_square_floats_is_refused(some, augmentation, change, what):
+    with pytest.raises(ValueError, match=f"take floats .* as to_float makes them, not {what}"):
+        augmentation(change(some), generator())
 
 
 def test_draws_are_uniform_in_their_ranges_and_independent(monkeypatch):
@@ -214,6 +164,14 @@ def test_a_pipeline_that_changes_the_size_is_refused(some, resize):
         PerImage(resize)(some, generator())
 
 
+@pytest.mark.parametrize(
+    "to_floats", [A.Compose([A.ToFloat(255)]), v2.ToDtype(torch.float32, scale=True)]
+)
+def test_a_pipeline_that_changes_the_type_is_refused(some, to_floats):
+    with pytest.raises(ValueError, match="made torch.float32 .* their type"):
+        PerImage(to_floats)(some, generator())
+
+
 def test_labels_never_change(digits, pipeline):
     images, labels = digits.train_images[:64], digits.train_labels[:64]
     plain = Batches(images, labels, 32, None, generator(1))
@@ -222,34 +180,11 @@ def test_labels_never_change(digits, pipeline):
         assert torch.equal(y, y_augmented) and not torch.equal(x, x_augmented)
 
 
-def with_helpers(monkeypatch, count: int) -> None:
-    """A training on so many threads more than one."""
-    monkeypatch.setattr(per_image, "helpers", lambda threads: count)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: count + 1)
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
-
-
 def drawn_by_numpy(image: torch.Tensor) -> torch.Tensor:
     """A pipeline of one's own with the usual generators of Python and numpy."""
     return image.roll((random.randrange(28), np.random.randint(28)), (1, 2)) // (
         1 + np.random.randint(64)
     )
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_other_processes_make_the_very_images_that_one_would(
-    digits, pipeline, workers, monkeypatch
-):
-    def two_epochs(processes):
-        with_helpers(monkeypatch, processes)
-        batches = Batches(
-            digits.train_images[:1_200], digits.train_labels[:1_200], 100,
-            PerImage(pipeline), generator(1), generator(2),
-        )  # fmt: skip
-        return [torch.cat([x for x, _ in batches]) for _ in range(2)]
-
-    for alone, shared in zip(two_epochs(0), two_epochs(workers), strict=True):
-        assert torch.equal(alone, shared)
 
 
 @pytest.mark.parametrize(
@@ -260,45 +195,12 @@ def test_other_processes_make_the_very_images_that_one_would(
         drawn_by_numpy,
     ],
 )
-def test_other_processes_never_repeat_their_augmentations(digits, turn, monkeypatch):
-    with_helpers(monkeypatch, 2)
+def test_a_pipeline_never_repeats_its_augmentations(digits, turn):
     copies = digits.train_images[:1].expand(1_500, -1, -1, -1)
-    batches = Batches(copies, torch.zeros(1_500), 50, PerImage(turn), None, generator(2))
+    batches = Batches(
+        copies, torch.zeros(1_500, dtype=torch.int64), 50, PerImage(turn), None, generator(2)
+    )
     epochs = torch.cat([x for _ in range(2) for x, _ in batches])
     assert len(epochs) == 3_000
-    # some meet by chance; a repeated epoch, or workers that draw alike, would leave half of them
+    # some meet by chance; a repeated epoch would leave half of them
     assert len(epochs.flatten(1).unique(dim=0)) > 2_500
-
-
-def test_other_processes_leave_the_global_random_numbers_alone(digits, pipeline, monkeypatch):
-    with_helpers(monkeypatch, 1)
-    before = torch.get_rng_state()
-    images, labels = digits.train_images[:200], digits.train_labels[:200]
-    list(Batches(images, labels, 50, PerImage(pipeline), generator(1), generator(2)))
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_an_error_in_another_process_says_what_was_wrong(digits, monkeypatch):
-    with_helpers(monkeypatch, 1)
-    images, labels = digits.train_images[:200], digits.train_labels[:200]
-    batches = Batches(images, labels, 50, PerImage(v2.Resize(14)), None, generator(2))
-    with pytest.raises(ValueError, match="keep the size"):
-        list(batches)
-
-
-def test_training_leaves_its_helpers_their_threads_and_takes_them_back(digits, pipeline):
-    images, labels = digits.train_images[:600], digits.train_labels[:600]
-    batches = Batches(images, labels, 50, PerImage(pipeline), None, generator(2))
-    torch.set_num_threads(3)
-    try:
-        assert {torch.get_num_threads() for _ in batches} == {3 - per_image.helpers(3)}
-        for _ in batches:
-            break  # a training that stops in the middle
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(1)
-
-
-def test_one_thread_has_no_helpers_and_many_have_four():
-    assert per_image.helpers(1) == 0
-    assert per_image.helpers(16) in (0, 4)  # none where processes cannot be forked

@@ -1,32 +1,42 @@
 """What the library is measured against is the same training, written as tutorials write it."""
 
 import importlib
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_lib import layers
+from mnist_lib.data import load_mnist
+from mnist_lib.engine import layers
+from mnist_lib.engine.environment import PROJECT
 from mnist_lib.journey import ONE_CYCLE
-from mnist_lib.published import S0_6, system
-from mnist_lib.results import PROJECT
-from mnist_lib.train import new_network
+from mnist_lib.published.networks import Dropout2d
+from mnist_lib.published.systems import S0_6, system
 
 
 @pytest.fixture
-def plain(monkeypatch):
+def benchmark(monkeypatch):
+    """A function that imports a module of the benchmarks."""
     monkeypatch.syspath_prepend(PROJECT / "benchmarks")
-    return importlib.import_module("plain")
+    return importlib.import_module
+
+
+@pytest.fixture
+def plain(benchmark):
+    return benchmark("plain")
 
 
 @pytest.mark.parametrize("recipe", [S0_6, system("S4-6"), ONE_CYCLE], ids=lambda r: r.name)
 def test_the_plain_network_is_pytorchs_own_and_computes_the_same(plain, recipe):
     model = plain.build_network(recipe).eval()
-    assert not any(isinstance(m, (layers.BatchNorm2d, layers.Dropout)) for m in model.modules())
+    assert not any(isinstance(m, (layers.Dropout, Dropout2d)) for m in model.modules())
     x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        torch.testing.assert_close(model(x), new_network(recipe, seed=1).eval()(x))
+        torch.testing.assert_close(model(x), recipe.new_network(seed=1).eval()(x))
 
 
 def test_only_the_3x3_convolutions_of_s0_6_pad_with_the_border(plain):
@@ -49,3 +59,68 @@ def test_a_plain_pass_trains(plain):
     loss, accuracy = plain.train_epoch(model, [(x, y), (x, y)], optimizer, schedule, "cpu")
     assert loss == pytest.approx(2.3, abs=0.5) and 0 <= accuracy <= 1
     assert not any(map(torch.equal, before, model.parameters()))
+
+
+def test_the_plain_loop_can_be_sent_to_spawned_processes(plain, digits):
+    """As macOS and Windows start every worker; S3-3 has the pipeline that is no plain object."""
+    assert pickle.loads(pickle.dumps(plain.TRANSFORMS)).keys() == plain.TRANSFORMS.keys()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, plain.prepare, (system("S3-3"), 64, "cpu")) as process:
+        process.submit(torch.multiprocessing.set_start_method, "spawn", force=True).result()
+        assert process.submit(plain.seconds, 2, "cpu").result() > 0
+        assert process.submit(torch.get_num_threads).result() == 1
+
+
+def test_variants_take_turns_and_the_ratio_is_taken_within_a_round(benchmark):
+    measure = benchmark("measure")
+    calls = []
+
+    def variant(name, *seconds):
+        rest = iter(seconds)
+        return lambda: calls.append(name) or next(rest)
+
+    variants = {"a": variant("a", 9.0, 1.0, 2.0, 4.0), "b": variant("b", 9.0, 2.0, 6.0, 4.0)}
+    seconds = measure.alternate(variants, rounds=3)
+    assert calls == ["a", "b"] * 4
+    assert seconds == {"a": [1.0, 2.0, 4.0], "b": [2.0, 6.0, 4.0]}, "the warm-up counts"
+    ratios = measure.relative_to("a", seconds)
+    assert ratios == {"b": {"median": 2.0, "lowest": 1.0, "highest": 3.0}}
+
+
+@pytest.mark.parametrize("left_out", ["", "channels last", "dropout", "kept memory"])
+def test_each_trick_is_left_out_alone(benchmark, digits, monkeypatch, left_out):
+    """In a process of its own as everywhere; here what was changed comes back by hand."""
+    tricks, measure = benchmark("tricks"), benchmark("measure")
+    monkeypatch.setattr(layers.Dropout, "forward", layers.Dropout.forward)
+    monkeypatch.setattr(measure, "accelerate", measure.accelerate)
+    kept = []
+    monkeypatch.setattr(layers, "keep_freed_memory", lambda: kept.append("kept"))
+    monkeypatch.setattr(tricks, "load_mnist", lambda holdout: digits)
+    monkeypatch.setattr(tricks, "library_loop", measure.built)
+    tricks.prepare(left_out, ["S4-6"], 128)
+    _, model, _, _ = tricks.LOOPS.pop("S4-6")
+    wide = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.in_channels > 1]
+    last = wide[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert last == (left_out != "channels last")
+    assert any(type(layer) is layers.Dropout for layer in model.modules())
+    assert (layers.Dropout.forward is nn.Dropout.forward) == (left_out == "dropout")
+    assert kept == ([] if left_out == "kept memory" else ["kept"])
+
+
+def test_threads_are_measured_idle_and_beside_a_busy_process(benchmark, digits, monkeypatch):
+    threads = benchmark("threads")
+    monkeypatch.setattr(threads, "COUNTS", [1, 2])
+    found = threads.measured(["06-one-cycle"], digits.first(128), rounds=1)
+    table = found["seconds for 12,800 digits"]["06-one-cycle"]
+    assert {company: list(row) for company, row in table.items()} == {
+        "idle": [1, 2], "beside a busy process": [1, 2],
+    }  # fmt: skip
+    assert table["idle"][1]["median"] > 0
+
+
+def test_overheads_are_measured(benchmark):
+    overheads, few = benchmark("overheads"), load_mnist(holdout=0).first(1_000)
+    assert overheads.evaluation(few, "cpu", rounds=1)["median"] > 0
+    assert list(overheads.by_images(few, "cpu")) == [10_000, 20_000, 40_000, 60_000]
+    assert list(overheads.by_seeds(few, "cpu")) == [1, 2, 4]
+    assert overheads.imports(rounds=1)["median"] > 0

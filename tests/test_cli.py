@@ -3,9 +3,11 @@
 Importing torch takes most of the time here, so only what needs a process of its own gets one.
 """
 
+import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,22 +16,26 @@ import time
 from pathlib import Path
 
 import nbformat
+import papermill
 import psutil
 import pytest
 import torch
+from jupyter_client.manager import AsyncKernelManager
 
-from mnist_lib import badges, batch, jobs
-from mnist_lib.__main__ import main
-from mnist_lib.results import PROJECT, load_records, output_folder
+from mnist_lib.engine.environment import PROJECT, output_folder
+from mnist_lib.published.systems import SYSTEMS
+from mnist_lib.records import load_records
+from mnist_lib.runner import badges, jobs, notebooks
+from mnist_lib.runner.command_line import main
 
 KILLS = int(os.environ.get("MNIST_LIB_TEST_KILLS", "2"))  # 20 by hand
 TRAIN = """\
-from mnist_lib import results
 from mnist_lib.data import load_mnist
 from mnist_lib.journey import recipes_of
+from mnist_lib.records import save
 from mnist_lib.train import fit
 for recipe in recipes_of("01"):
-    results.save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
+    save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
 BOOTSTRAP = 'REPOSITORY = ""\nprint("ready")'
 PARAMETERS = 'SEED = 1\nDEVICE = "cpu"'
 
@@ -111,7 +117,8 @@ def test_execute_skip_and_force(folder, monkeypatch, capsys):
     assert str(folder) not in executed
 
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    monkeypatch.setattr(batch, "run", lambda waiting, width: dict.fromkeys(waiting, Exception()))
+    failing = lambda waiting, width: dict.fromkeys(waiting, Exception())  # noqa: E731
+    monkeypatch.setattr(notebooks, "execute_all", failing)
     assert main(arguments_for(folder, "01_plain")) == 0
     assert "0 notebooks to execute, 1 finished before" in capsys.readouterr().out
     assert main(arguments_for(folder, str(page), "--renew")) == 0
@@ -141,7 +148,10 @@ def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys
         (["07"], "there is no notebook '07'; there are 01_plain"),
         (["--device", "abacus"], "device 'abacus' is not available"),
         (["--seeds", "-1"], "'-1' is not a whole number from 0 up"),
+        (["--seeds", str(2**31)], "2147483648 is more than 2,147,483,647"),
+        (["--seeds", "1", str(2**63)], "9223372036854775808 is more than 2,147,483,647"),
         (["--jobs", "0"], "'0' is not a whole number from 1 up"),
+        (["--threads", "0"], "'0' is not a whole number from 1 up"),
     ],
 )
 def test_wrong_usage_is_explained(folder, arguments, message, monkeypatch, capsys):
@@ -179,7 +189,9 @@ def test_kill_at_any_moment_and_go_on(folder):
         before = after
         _, alive = psutil.wait_procs(kernels, timeout=10)
         assert not alive, "a kernel goes on without its runner"
-    assert "0 failed" in run(folder, *arguments)
+    printed = run(folder, *arguments)
+    assert "0 failed" in printed
+    assert "waiting" not in printed, "a killed runner holds up the next one"
     assert records(folder).keys() == {f"seed-{seed}" for seed in seeds}
     left = {path.name for path in executed.iterdir()}
     assert left == {f"01_plain-seed-{seed}.ipynb" for seed in seeds}
@@ -190,11 +202,17 @@ def has_begun(executed: Path, since: float) -> bool:
     return any(part.stat().st_mtime >= since for part in executed.glob("*.part.ipynb"))
 
 
-def test_interrupt_ends_the_kernels(folder, monkeypatch, capsys):
-    """Ctrl-C, sent from a thread as soon as two of three notebooks are under way."""
+@pytest.mark.parametrize("ended_before", [False, True])
+def test_interrupt_ends_the_kernels(folder, monkeypatch, capsys, ended_before):
+    """Ctrl-C, sent from a thread as soon as two of three notebooks are under way.
+
+    ended_before  each kernel ends by itself before it can be killed
+    """
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    if ended_before:
+        monkeypatch.setattr(psutil.Process, "kill", end_and_miss)
     for stem in ("97_a", "98_b", "99_c"):
-        write_notebook(folder, stem, "import time\ntime.sleep(600)")
+        write_notebook(folder, stem, "import time\ntime.sleep(120)")
     kernels = []
 
     def press() -> None:
@@ -214,12 +232,17 @@ def test_interrupt_ends_the_kernels(folder, monkeypatch, capsys):
     assert not any(kernel.is_running() for kernel in kernels)
 
 
+def end_and_miss(process: psutil.Process) -> None:
+    process.send_signal(signal.SIGKILL)
+    raise psutil.NoSuchProcess(process.pid)
+
+
 def test_a_page_is_replaced_as_if_run_by_hand(folder):
     """At full length, but with a notebook that trains nothing."""
     page = write_notebook(folder, "99_looks", "SEED + 1", "print('done')")
     before = json.loads(page.read_text())
     job = jobs.Job(page, seed=1, device="cpu")
-    assert batch.run([job], width=1) == {}
+    assert notebooks.execute_all([job], width=1) == {}
     after = json.loads(page.read_text())
     counts = [cell["execution_count"] for cell in after["cells"] if cell["cell_type"] == "code"]
     assert counts == [1, 2, 3, 4]
@@ -237,35 +260,105 @@ def test_a_page_is_replaced_as_if_run_by_hand(folder):
 def test_a_page_edited_meanwhile_is_not_overwritten(folder):
     page = write_notebook(folder, "99_looks", "open('99_looks.ipynb', 'a').write(' ')")
     job = jobs.Job(page, seed=1)
-    failed = batch.run([job], width=1)
+    failed = notebooks.execute_all([job], width=1)
     assert "was edited while it ran" in str(failed[job])
     assert '"execution_count": 1' not in page.read_text()
 
 
-def test_kernels_side_by_side_share_the_cores_and_do_not_spin(tmp_path, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    before = dict(os.environ)
-    with batch.surroundings(tmp_path, at_once=max(2, os.cpu_count() or 1)):
-        assert os.environ["OMP_NUM_THREADS"] == "1"
-        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE" and os.environ["GOMP_SPINCOUNT"] == "0"
-    assert dict(os.environ) == before
-    with batch.surroundings(tmp_path, at_once=1):
-        assert "OMP_NUM_THREADS" not in os.environ
+def test_an_edit_while_a_copy_is_made_does_not_count_as_executed(folder, monkeypatch):
+    """No page is replaced here, so nothing but the key tells the old code from the new."""
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    edit = "page = __import__('pathlib').Path('98_edits.ipynb')\n"
+    edit += "page.write_text(page.read_text().replace('6 * 7', '7 * 7'))"
+    pages = [write_notebook(folder, "98_edits", "6 * 7", edit), write_notebook(folder, "99_looks")]
+    first, second = jobs.plan(pages, seeds=[1])
+    assert notebooks.execute_all([first, second], width=1) == {}
+    assert "7 * 7" in pages[0].read_text()
+    assert jobs.unfinished([first, second]) == [first]
+    for damaged in ("", "[]", "{}", '{"metadata": []}'):
+        second.executed().write_text(damaged)
+        assert jobs.unfinished([second]) == [second]
 
 
-@pytest.mark.parametrize(("given", "expected"), [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5")])
-def test_threads_spin_for_a_short_time_unless_told_otherwise(given, expected):
-    code = "import os, sys, mnist_lib; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
-    surroundings = {name: os.environ[name] for name in os.environ if name != "GOMP_SPINCOUNT"}
-    answer = subprocess.check_output(
-        [sys.executable, "-c", code], env=surroundings | given, text=True, cwd=PROJECT
+def test_two_runs_on_the_same_results_take_turns(folder):
+    """The notebook of the first waits until the second has said that it waits, or 300 s."""
+    wait = "import pathlib, time\nfor _ in range(3000):\n"
+    wait += "    pathlib.Path('go').exists() or time.sleep(0.1)"
+    write_notebook(folder, "99_waits", wait)
+    executed = folder.parent / "short/results/executed"
+    runners = [start(folder)]
+    try:
+        while not has_begun(executed, since=0) and runners[0].poll() is None:
+            time.sleep(0.1)
+        runners.append(start(folder))
+        said = runners[1].stdout.readline()
+        assert said == f"waiting for another run that works on {executed.parent}\n"
+        (folder / "go").touch()
+        printed = [runner.communicate()[0] for runner in runners]
+        assert [runner.returncode for runner in runners] == [0, 0], printed
+        assert "1 notebooks to execute, 0 finished before" in printed[0]
+        assert printed[1].startswith("0 notebooks to execute, 1 finished before")
+    finally:
+        for runner in runners:
+            runner.kill()
+
+
+def test_the_lock_is_nothing_to_commit():
+    command = ["git", "check-ignore", "-q", "results/.running.lock"]
+    assert subprocess.run(command, cwd=PROJECT).returncode in (0, 128)  # 128: no git checkout
+
+
+def test_the_kernel_is_not_interrupted_when_it_has_done_its_work(folder, monkeypatch):
+    """It would say "KeyboardInterrupt caught in kernel" on the terminal, now and then."""
+    signals = []
+    monkeypatch.setattr(
+        AsyncKernelManager, "_async_signal_kernel", lambda self, signum: signals.append(signum)
     )
-    assert answer.split() == [expected, "False"]  # it is read when PyTorch is loaded
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    job = jobs.Job(write_notebook(folder, "99_looks"), seed=1)
+    assert notebooks.execute_all([job], width=1) == {}
+    assert signals == []
+
+
+def test_kernels_take_one_thread_each_and_the_environment_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    before = dict(os.environ)
+    with notebooks.kernel_environment(tmp_path):
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+        assert Path.cwd() == tmp_path
+    assert dict(os.environ) == before
+
+
+def test_threads_reach_the_notebook(folder, monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    assert_two = "assert THREADS == 2, THREADS"
+    page = write_notebook(folder, "99_looks", assert_two, parameters=PARAMETERS + "\nTHREADS = 1")
+    (job,) = jobs.plan([page], seeds=[1], threads=2)
+    assert notebooks.execute_all([job], width=1) == {}
+    assert notebooks.parameters_of(jobs.Job(page, seed=1)) == {}
+    (job,) = jobs.plan([write_notebook(folder, "01_plain")], seeds=[1], threads=2)
+    with pytest.raises(ValueError, match="01_plain.ipynb has no parameter THREADS"):
+        notebooks.parameters_of(job)
+
+
+def test_the_word_for_short_may_be_no(folder, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "false")
+    write_notebook(folder, "99_looks", "6 * 7")
+    assert main(["run", "--folder", str(folder)]) == 0
+    assert (folder.parent / "results/executed/99_looks-seed-1.ipynb").exists()
+    monkeypatch.setenv("MNIST_LIB_SHORT", "maybe")
+    capsys.readouterr()
+    assert main(["run", "--folder", str(folder)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "python -m mnist_lib run: MNIST_LIB_SHORT=maybe is neither yes nor no; use 1 or 0\n"
+    )
 
 
 def test_phases(folder):
-    notebooks = [write_notebook(folder, stem) for stem in ("01_a", "02_b", "99_c")]
-    found = jobs.phases(jobs.plan(notebooks, seeds=[1, 2]), width=2)
+    pages = [write_notebook(folder, stem) for stem in ("01_a", "02_b", "99_c")]
+    found = jobs.phases(jobs.plan(pages, seeds=[1, 2]), width=2)
     assert [([str(job) for job in group], at_once) for group, at_once in found] == [
         (["01_a seed 2", "02_b seed 2"], 2),
         (["01_a seed 1", "02_b seed 1"], 1),
@@ -273,15 +366,133 @@ def test_phases(folder):
     ]
 
 
+# ---- what is broken -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "{}", '{"cells": [1]}', '{"cells": null}'])
+def test_a_broken_notebook_is_named_and_the_others_go_on(folder, text, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    broken = folder / "01_broken.ipynb"
+    broken.write_text(text)
+    write_notebook(folder, "99_looks")
+    executed = output_folder() / "executed"
+    executed.mkdir(parents=True)
+    for kind in ("part", "failed"):
+        (executed / f"01_broken-seed-1.{kind}.ipynb").write_text("of an earlier attempt")
+    assert main(arguments_for(folder)) == 1
+    printed = capsys.readouterr().out
+    assert f"{broken} is no notebook: it is not JSON with cells" in printed
+    assert "kept" not in printed
+    assert "1 finished, 0 skipped, 1 failed" in printed
+
+
+def test_a_notebook_deleted_meanwhile_is_named(folder, monkeypatch, capsys):
+    """The second by the first, and the third by itself, so that its page cannot be replaced."""
+    delete = "__import__('pathlib').Path('{}.ipynb').unlink()"
+    write_notebook(folder, "97_deletes", delete.format("98_deleted"))
+    deleted = [
+        write_notebook(folder, "98_deleted"),
+        write_notebook(folder, "99_itself", delete.format("99_itself")),
+    ]
+    assert main(["run", "--folder", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    for page in deleted:
+        assert f"  {page.stem} seed 1: {page}: No such file or directory" in printed
+    assert "1 finished, 0 skipped, 2 failed" in printed
+    kept = [path.name for path in (output_folder() / "executed").glob("*.failed.ipynb")]
+    assert kept == ["99_itself-seed-1.failed.ipynb"] and printed.count("kept") == 1
+
+
+@pytest.fixture
+def bad_record(results) -> Path:
+    """Half a record in the results folder."""
+    path = results / "runs/S1/seed-1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"recipe": "S1", "se')
+    return path
+
+
+def assert_named_once(path: Path, printed, recwarn) -> None:
+    assert printed.err.count(str(path)) == 1 and "Traceback" not in printed.err
+    assert not [warning for warning in recwarn if str(path) in str(warning.message)]
+
+
+def test_systems_are_listed_and_a_bad_record_is_named(bad_record, capsys, recwarn):
+    assert main(["systems"]) == 1
+    printed = capsys.readouterr()
+    assert sum(line.startswith("S") for line in printed.out.splitlines()) == 21
+    assert_named_once(bad_record, printed, recwarn)
+
+
+def test_a_report_is_made_and_a_bad_record_is_named(results, bad_record, capsys, recwarn):
+    assert main(["report"]) == 1
+    printed = capsys.readouterr()
+    assert "no records yet" in printed.err
+    assert_named_once(bad_record, printed, recwarn)
+    shutil.copytree(PROJECT / "results/runs/01-plain", results / "runs/01-plain")
+    assert main(["report"]) == 1
+    printed = capsys.readouterr()
+    assert "wrote journey.png" in printed.out
+    assert_named_once(bad_record, printed, recwarn)
+    bad_record.unlink()
+    assert main(["report"]) == 0
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_run_is_made_and_a_bad_record_is_named(folder, bad_record, capsys, recwarn, short):
+    write_notebook(folder, "99_looks")
+    arguments = ["run", "--folder", str(folder)]
+    if short:
+        shutil.move(bad_record.parents[2], output_folder(short=True))
+        bad_record = output_folder(short=True) / "runs/S1/seed-1.json"
+        arguments = arguments_for(folder)
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert "1 finished, 0 skipped, 0 failed" in printed.out
+    assert_named_once(bad_record, printed, recwarn)
+
+
+@pytest.mark.parametrize("obstacle", ["results", "results/.running.lock"])
+def test_results_that_cannot_be_locked(folder, obstacle, capsys):
+    """A file where the folder should be, or a folder where the lock should be."""
+    write_notebook(folder, "99_looks")
+    path = folder.parent / obstacle
+    path.mkdir(parents=True) if path.name == ".running.lock" else path.touch()
+    assert main(["run", "--folder", str(folder)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"{path}: ") and printed.err.count("\n") == 1
+
+
+def test_a_full_disk_is_named_with_the_path(folder, monkeypatch, capsys):
+    def no_space(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+    write_notebook(folder, "99_looks")
+    part = output_folder() / "executed/99_looks-seed-1.part.ipynb"
+    monkeypatch.setattr(papermill, "execute_notebook", no_space)
+    assert main(arguments_for(folder)) == 1
+    assert f"{part}: No space left on device" in capsys.readouterr().out
+
+
+def test_a_report_that_cannot_be_written_is_named_with_the_path(results, capsys):
+    shutil.copytree(PROJECT / "results/runs/01-plain", results / "runs/01-plain")
+    figures = results.parent / "figures"
+    figures.touch()
+    assert main(["report"]) == 1
+    assert capsys.readouterr().err == f"{figures}: File exists\n"
+
+
 # ---- published systems --------------------------------------------------------------------------
 
 TRAIN_SYSTEM = """\
-from mnist_lib import results
 from mnist_lib.data import load_mnist
-from mnist_lib.published import system
+from mnist_lib.published.systems import system
+from mnist_lib.records import save
 from mnist_lib.train import fit
 recipe = system(SYSTEM)
-results.save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
+save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
 
 
 @pytest.fixture
@@ -307,12 +518,12 @@ def test_any_system_runs_by_name_and_only_once(folder, systems_page, monkeypatch
 def test_without_a_name_the_notebook_runs_its_own_system(folder, systems_page):
     (job,) = jobs.plan([systems_page], [1])
     assert [recipe.name for recipe in job.recipes] == [jobs.DEFAULT_SYSTEM] and job.makes_page
-    assert batch.parameters_of(job) == {}
+    assert notebooks.parameters_of(job) == {}
 
 
 def test_only_the_default_system_becomes_the_page_and_it_comes_last(folder, systems_page):
     step = write_notebook(folder, "01_a")
-    planned = jobs.plan([step, systems_page], [1, 2], None, jobs.find_systems(["all"]))
+    planned = jobs.plan([step, systems_page], [1, 2], None, [recipe.name for recipe in SYSTEMS])
     assert len(planned) == 2 * (1 + 21)
     (others, _), (pages, at_once) = jobs.phases(planned, width=2)
     assert [str(job) for job in pages] == ["01_a seed 1", "10_systems S4-6 seed 1"] and at_once == 1
@@ -324,6 +535,7 @@ def test_only_the_default_system_becomes_the_page_and_it_comes_last(folder, syst
     [
         (["--system", "S9"], "no published system 'S9'; there are S0-1, "),
         (["--system", "S1", "--", "01"], "leave out the others"),
+        (["--system", "all", "S1"], "all means every one; leave out the other names"),
     ],
 )
 def test_a_system_that_cannot_be_run_is_refused(
@@ -332,6 +544,20 @@ def test_a_system_that_cannot_be_run_is_refused(
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
     assert main(["run", "--short", "--folder", str(folder), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_parameters_say_what_a_notebook_makes_not_its_number(folder, monkeypatch):
+    step = write_notebook(folder, "10_step")
+    systems = write_notebook(folder, "42_systems", parameters=PARAMETERS + '\nSYSTEM = "S1"')
+    races = write_notebook(folder, "43_races", parameters=PARAMETERS + "\nFINAL_SEEDS = 20")
+    assert jobs.choose([], ["S1", "s2-1", "s1"], folder) == ([systems], ["S1", "S2-1"])
+    assert [job.system for job in jobs.plan([step, systems], [1])] == [jobs.DEFAULT_SYSTEM, None]
+    for recorded in (True, False):
+        monkeypatch.setattr(jobs, "is_recorded", lambda recorded=recorded: recorded)
+        assert (jobs.unfinished(jobs.plan([races], [1])) == []) == recorded
+    systems.write_text("broken")
+    with pytest.raises(ValueError, match="has the parameter SYSTEM"):
+        jobs.choose([], ["S1"], folder)
 
 
 def test_the_systems_are_listed(folder, capsys):

@@ -4,14 +4,15 @@ import math
 from dataclasses import replace
 
 import pytest
+from made_up import finished
 from scipy import stats
 
-from mnist_lib import comparison
-from mnist_lib import results as records
-from mnist_lib.comparison import MISSING, contradictions, facts
-from mnist_lib.published import SYSTEMS, system
+from mnist_lib.published import comparison
+from mnist_lib.published.comparison import contradictions, facts
+from mnist_lib.published.systems import SYSTEMS, system
+from mnist_lib.records import save
+from mnist_lib.results import MISSING, NoRecords, finals
 from mnist_lib.summary import count_parameters
-from mnist_lib.train import Run
 
 # from the reference tables, typed a second time
 CLAIMED = dict(zip(
@@ -33,25 +34,12 @@ ENDS = {
 def record():
     """record(name, seed, errors): save a made-up run whose last epoch has so many errors."""
 
-    def save(name: str, seed: int, errors: int) -> None:
-        recipe = system(name)
-        accuracies = [0.5] * (recipe.epochs - 1) + [1 - errors / 10_000]
-        history = [
-            {
-                "epoch": epoch,
-                "learning_rate": 0.1,
-                "train_loss": 1.0,
-                "train_accuracy": 0.9,
-                "test_loss": 1.0,
-                "test_accuracy": accuracy,
-                "seconds": 2.0,
-            }
-            for epoch, accuracy in enumerate(accuracies, start=1)
-        ]
-        seconds = 3.0 * recipe.epochs
-        records.save(Run(recipe, seed, "cpu", recipe.network(), history, seconds))
+    def make(name: str, seed: int, errors: int) -> None:
+        run = finished(system(name), seed, test=1 - errors / 10_000, earlier=0.5)
+        run.seconds = 3.0 * run.recipe.epochs
+        save(run)
 
-    return save
+    return make
 
 
 # ---- facts --------------------------------------------------------------------------------------
@@ -101,8 +89,8 @@ def test_a_system_without_facts_is_told_what_to_do(monkeypatch):
     monkeypatch.setattr(comparison, "SYSTEMS", [*SYSTEMS, mine])
     with pytest.raises(LookupError, match="published.json says nothing about 'mine-1'"):
         comparison.comparison()
-    with pytest.raises(LookupError, match="no records of 'mine-1': save"):
-        records.finals(mine)
+    with pytest.raises(NoRecords, match="no records of 'mine-1': save"):
+        finals(mine)
 
 
 def test_a_row_shows_what_was_measured(record):
@@ -140,11 +128,11 @@ def test_the_noise_is_that_of_one_run_against_a_mean(record):
     for seed, errors in ((1, 40), (2, 50), (3, 60)):
         record("S1", seed, errors)
     ratios = 50 / (55 * 0.9945), 100 / (50 * 0.9950)
-    spread, degrees = comparison.run_to_run()
-    assert degrees == 3 and spread**2 == pytest.approx((ratios[0] + 2 * ratios[1]) / 3)
+    deviation, degrees = comparison.run_to_run()
+    assert degrees == 3 and deviation**2 == pytest.approx((ratios[0] + 2 * ratios[1]) / 3)
     binomial = math.sqrt(0.99 * 0.01 / 10_000)
     expected = stats.t.ppf(0.975, 3) * 2 * binomial * math.sqrt(1 + 1 / 4)
-    assert comparison.noise(0.99, seeds=4, spread=2, degrees=3) == pytest.approx(expected)
+    assert comparison.noise(0.99, seeds=4, deviation=2, degrees=3) == pytest.approx(expected)
 
 
 def test_one_recipe_under_two_names_counts_once(record):

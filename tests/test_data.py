@@ -1,71 +1,30 @@
-"""The digits: whole, split as documented, and intact whatever the network or the cache holds."""
-
-import gzip
-import os
-import shutil
-import subprocess
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+"""The digits: whole, split as documented, and handed out in batches that miss no image."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from platformdirs import user_cache_dir
-from torchvision.datasets import MNIST
 
 from mnist_lib import data
+from mnist_lib.augment import RandomAffine
+from mnist_lib.data import MEAN, STD, Batches, normalise, to_float
 
-ARCHIVES = [archive for archive, _ in MNIST.resources]
-LABELS = "t10k-labels-idx1-ubyte"  # the smallest of the four files
 
-
-@pytest.fixture(scope="session")
-def mirror(digits, tmp_path_factory):
-    """A folder with the four intact archives, taken from the cache if it still has them."""
-    folder = tmp_path_factory.mktemp("mirror")
-    cache = os.path.join(os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib"), "MNIST/raw")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MNIST_MIRROR", f"{cache} {os.environ.get('MNIST_MIRROR', '')}")
-        for archive, md5 in MNIST.resources:
-            data.fetch(archive, md5, folder)
-    return folder
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
-def offline(monkeypatch):
-    """No public mirrors, neither ours nor torchvision's, and none of the user's own."""
-    monkeypatch.setattr(data, "MIRRORS", ())
-    monkeypatch.setattr(MNIST, "mirrors", [])
-    monkeypatch.delenv("MNIST_MIRROR", raising=False)
+def numbered():
+    """100 images whose grey is their position, with its last figure as label."""
+    positions = torch.arange(100)
+    images = positions.byte().view(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
+    return images, positions % 10
 
 
-@pytest.fixture
-def server():
-    """Answers each request with the bytes in `server.content`, announcing `server.length`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(server.status)
-            self.send_header("Content-Length", str(server.length))
-            self.end_headers()
-            self.wfile.write(server.content)
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.status, server.content, server.length = 200, b"", 0
-    server.address = f"http://127.0.0.1:{server.server_port}/"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def raw(root):
-    return root / "MNIST" / "raw"
+def positions_of(x: torch.Tensor) -> torch.Tensor:
+    """Which of the numbered images a batch holds."""
+    return ((x[:, 0, 14, 14] * STD + MEAN) * 255).round().long()
 
 
 # ---- splits -------------------------------------------------------------------------------------
@@ -106,138 +65,82 @@ def test_every_image_is_in_exactly_one_part(holdout):
     assert torch.equal(torch.cat([kept, held_out]).sort().values, torch.arange(60_000))
 
 
-@pytest.mark.parametrize("holdout", [-1, 30_001, 60_000])
+@pytest.mark.parametrize("holdout", [-1, 30_001, 60_000, 2.5, "a", True, None])
 def test_an_impossible_holdout_is_refused(holdout):
-    with pytest.raises(ValueError, match=f"holdout .* not {holdout}"):
+    with pytest.raises(ValueError, match=f"holdout .* not {holdout!r}"):
         data.load_mnist(holdout=holdout)
 
 
-# ---- mirrors ------------------------------------------------------------------------------------
+# ---- batches ------------------------------------------------------------------------------------
 
 
-def test_own_mirrors_come_first_and_folders_become_addresses(tmp_path, monkeypatch):
-    monkeypatch.setenv("MNIST_MIRROR", f"https://one.example/mnist {tmp_path} file:///two/")
-    own = ["https://one.example/mnist/", tmp_path.resolve().as_uri() + "/", "file:///two/"]
-    assert data.mirrors() == [*own, *data.MIRRORS]
-    monkeypatch.delenv("MNIST_MIRROR")
-    assert data.mirrors() == list(data.MIRRORS)
+def test_an_epoch_meets_every_image_once_and_keeps_the_short_last_batch(numbered):
+    batches = Batches(*numbered, batch_size=32, order=generator())
+    sizes, seen = [], []
+    for x, y in batches:
+        sizes.append(len(y))
+        seen += positions_of(x).tolist()
+        assert x.shape == (len(y), 1, 28, 28) and x.dtype == torch.float32
+    assert sizes == [32, 32, 32, 4] and len(batches) == 4
+    assert sorted(seen) == list(range(100)) and seen != list(range(100))
 
 
-@pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("as_address", [str, lambda folder: folder.as_uri() + "/"])
-def test_a_folder_or_file_address_fills_an_empty_root(
-    digits, mirror, tmp_path, monkeypatch, as_address
-):
-    monkeypatch.setenv("MNIST_MIRROR", as_address(mirror))
-    monkeypatch.setenv("MNIST_ROOT", str(tmp_path / "new"))
-    loaded = data.load_mnist()
-    assert (raw(tmp_path / "new") / LABELS).exists()
-    assert all(torch.equal(getattr(loaded, name), whole) for name, whole in vars(digits).items())
+def test_labels_follow_their_images(numbered):
+    for augmentation in (None, RandomAffine(degrees=0)):
+        for x, y in Batches(*numbered, 32, augmentation, generator(1), generator(2)):
+            assert torch.equal(positions_of(x) % 10, y)
 
 
-@pytest.mark.usefixtures("offline")
-def test_a_truncated_archive_is_passed_over_for_the_next_mirror(mirror, tmp_path, monkeypatch):
-    broken = tmp_path / "broken"
-    shutil.copytree(mirror, broken)
-    archive = broken / f"{LABELS}.gz"
-    archive.write_bytes(archive.read_bytes()[:1000])
-    monkeypatch.setenv("MNIST_MIRROR", f"{broken} {mirror}")
-    data.make_available(tmp_path / "root")
-    unpacked = (raw(tmp_path / "root") / LABELS).read_bytes()
-    assert unpacked == gzip.decompress((mirror / archive.name).read_bytes())
+def test_without_an_order_the_images_stay_in_place(numbered):
+    seen = torch.cat([positions_of(x) for x, _ in Batches(*numbered, batch_size=30)])
+    assert torch.equal(seen, torch.arange(100))
 
 
-@pytest.mark.usefixtures("offline")
-def test_an_altered_archive_is_refused_with_the_ways_out(mirror, tmp_path, monkeypatch):
-    broken = tmp_path / "broken"
-    shutil.copytree(mirror, broken)
-    archive = broken / f"{LABELS}.gz"
-    archive.write_bytes(archive.read_bytes()[:-1] + b"?")
-    monkeypatch.setenv("MNIST_MIRROR", str(broken))
-    with pytest.raises(ConnectionError) as error:
-        data.make_available(tmp_path / "root")
-    text = str(error.value)
-    assert f"{archive.as_uri()}: truncated or altered" in text
-    assert f"put the four archives (*-ubyte.gz) into {raw(tmp_path / 'root')}" in text
-    assert "set MNIST_MIRROR" in text
-    assert not (raw(tmp_path / "root") / LABELS).exists()
+def test_the_seed_decides_the_order_and_each_epoch_has_its_own(numbered):
+    def two_epochs(seed):
+        batches = Batches(*numbered, 32, order=generator(seed))
+        return [torch.cat([positions_of(x) for x, _ in batches]).tolist() for _ in range(2)]
+
+    assert two_epochs(1) == two_epochs(1) != two_epochs(2)
+    first, second = two_epochs(1)
+    assert first != second
 
 
-@pytest.mark.usefixtures("offline")
-def test_offline_the_error_names_all_that_was_tried(tmp_path, monkeypatch, server):
-    server.status = 503
-    monkeypatch.setattr(data, "MIRRORS", ("http://127.0.0.1:9/",))  # nobody listens there
-    missing = (tmp_path / "missing").as_uri()
-    monkeypatch.setenv("MNIST_MIRROR", f"{missing} nonsense {server.address}")
-    with pytest.raises(ConnectionError) as error:
-        data.load_mnist(tmp_path / "root")
-    for mirror in (missing + "/", "nonsense/", server.address, "http://127.0.0.1:9/"):
-        assert f"  {mirror}{ARCHIVES[0]}: " in str(error.value)
+def test_the_training_set_is_normalised_to_mean_0_and_deviation_1(digits):
+    pixels = normalise(to_float(torch.cat([digits.train_images, digits.validation_images])))
+    assert pixels.mean().item() == pytest.approx(0, abs=1e-3)
+    assert pixels.std().item() == pytest.approx(1, abs=1e-3)
+    x, _ = next(iter(Batches(digits.train_images[:8], digits.train_labels[:8], batch_size=8)))
+    assert x.min().item() == pytest.approx(-0.1307 / 0.3081)
+    assert x.max().item() == pytest.approx((1 - 0.1307) / 0.3081)
 
 
-@pytest.mark.usefixtures("offline")
-def test_a_connection_that_breaks_off_is_one_more_failed_mirror(
-    mirror, tmp_path, monkeypatch, server
-):
-    server.content, server.length = b"only the beginning", 4542
-    monkeypatch.setenv("MNIST_MIRROR", f"{server.address} {mirror}")
-    data.make_available(tmp_path)
-    assert (raw(tmp_path) / LABELS).exists()
+def test_the_set_itself_is_never_augmented(digits):
+    images = digits.train_images[:64]
+    before = images.clone()
+    for _ in Batches(images, digits.train_labels[:64], 32, RandomAffine(30), None, generator()):
+        pass
+    assert torch.equal(images, before)
 
 
-# ---- the cache ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("batch_size", [0, -1, 101, 1.5])
+def test_a_batch_size_that_does_not_fit_is_refused(numbered, batch_size):
+    with pytest.raises(ValueError, match=f"batch size {batch_size} .* 100 images"):
+        Batches(*numbered, batch_size)
 
 
-@pytest.fixture
-def root(mirror, tmp_path, monkeypatch, offline):
-    """A filled cache that still holds its archives, on a machine without a network."""
-    monkeypatch.setenv("MNIST_MIRROR", str(mirror))
-    data.make_available(tmp_path / "root")
-    monkeypatch.delenv("MNIST_MIRROR")
-    return tmp_path / "root"
-
-
-def test_a_damaged_file_is_named_and_replaced(root, capsys):
-    file = raw(root) / LABELS
-    intact = file.read_bytes()
-    file.write_bytes(intact[:5000])
-    data.make_available(root)
-    assert file.read_bytes() == intact
-    assert f"{LABELS} is damaged" in capsys.readouterr().err
-
-
-def test_a_damaged_file_needs_only_its_own_archive(root, mirror, tmp_path, monkeypatch):
-    for archive in ARCHIVES:  # a tidy user has deleted them after unpacking
-        (raw(root) / archive).unlink(missing_ok=True)
-    one = tmp_path / "one"
-    one.mkdir()
-    shutil.copy(mirror / f"{LABELS}.gz", one)
-    monkeypatch.setenv("MNIST_MIRROR", str(one))
-    (raw(root) / LABELS).write_bytes(b"damaged")
-    data.make_available(root)
-    assert (raw(root) / LABELS).stat().st_size == 10_008
-
-
-def test_archives_put_into_the_folder_by_hand_are_enough(offline, mirror, tmp_path):
-    shutil.copytree(mirror, raw(tmp_path))
-    assert data.load_mnist(tmp_path, holdout=0).sizes()["train"] == 60_000
-
-
-def test_an_intact_cache_needs_no_network(root):
-    assert data.load_mnist(root).sizes() == {"train": 55_000, "validation": 5_000, "test": 10_000}
-
-
-def test_two_processes_may_start_at_once(mirror, tmp_path):
-    load = "from mnist_lib.data import load_mnist; print(load_mnist().sizes()['train'])"
-    environment = os.environ | {"MNIST_ROOT": str(tmp_path), "MNIST_MIRROR": str(mirror)}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", load],
-            env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    answers = [process.communicate(timeout=600) for process in both]
-    assert [out for out, _ in answers] == ["55000\n"] * 2, answers
-    # one fetched, the other waited for it
-    assert sum(err.count("fetching") for _, err in answers) == len(ARCHIVES)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x / 255, y), "uint8 .* as load_mnist gives them, not torch.float32"),
+        (lambda x, y: (x.squeeze(1), y), r"not torch.uint8 \(100, 28, 28\)"),
+        (lambda x, y: (x[..., :20], y), r"not torch.uint8 \(100, 1, 28, 20\)"),
+        (lambda x, y: (x, y[:99]), r"100 images need as many labels .* not torch.int64 \(99,\)"),
+        (lambda x, y: (x, y.float()), "labels of type int64, not torch.float32"),
+        (lambda x, y: (x, y - 100), r"labels must be 0..9, not -100..-91"),
+        (lambda x, y: (x, y + 1), r"labels must be 0..9, not 1..10"),
+    ],
+)
+def test_other_images_or_labels_are_refused(numbered, change, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(*change(*numbered), batch_size=10)

@@ -1,10 +1,11 @@
 """A file is either the old one or the new one, never half of either."""
 
+import errno
 import os
 
 import pytest
 
-from mnist_lib.files import write_atomically
+from mnist_lib.engine.files import write_atomically
 
 
 def test_text_and_bytes_are_written_and_folders_made(tmp_path):
@@ -27,6 +28,16 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypa
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_a_full_disk_is_reported_with_the_path(tmp_path, monkeypatch):
+    def disk_full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", disk_full)
+    with pytest.raises(OSError, match="No space left on device: .*record.json'") as error:
+        write_atomically(tmp_path / "record.json", "new")
+    assert error.value.errno == errno.ENOSPC
 
 
 def test_an_interruption_leaves_no_part_either(tmp_path, monkeypatch):

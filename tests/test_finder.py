@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_lib.finder import find_learning_rate, rate_of_lowest_loss
-from mnist_lib.train import fit
+from mnist_lib.train import find_learning_rate, fit, rate_of_lowest_loss
 
 find = partial(find_learning_rate, device="cpu")
 STEPS = 640 // 32  # one pass over the made-up digits

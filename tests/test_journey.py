@@ -7,8 +7,8 @@ import pytest
 
 from mnist_lib import journey
 from mnist_lib.augment import RandomAffine
-from mnist_lib.per_image import PerImage
-from mnist_lib.results import PROJECT
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.engine.per_image import PerImage
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 

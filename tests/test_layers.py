@@ -1,87 +1,72 @@
-"""The library's own layers against PyTorch's: the same numbers, or the same distribution."""
+"""The library's own dropout against PyTorch's: the same distribution, wherever it is swapped in."""
 
-import copy
 import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from mnist_lib import layers
-from mnist_lib.layers import BatchNorm2d, Dropout
+from mnist_lib import models
+from mnist_lib.engine import layers
+from mnist_lib.engine.layers import Dropout, accelerate
+from mnist_lib.journey import ONE_CYCLE
 
 
-@pytest.fixture
-def two_threads():
-    """With one thread the layer leaves the work to PyTorch's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-def images(n=8, channels=5, height=6, width=7, seed=1, mean=0.0):
+def images(n=8, channels=5, height=6, width=7, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(n, channels, height, width, generator=generator) + mean
+    drawn = torch.randn(n, channels, height, width, generator=generator)
     return drawn.contiguous(memory_format=torch.channels_last)
 
 
-def step(layer, x, grad):
-    """Output, gradients and running statistics after one training step, in float64."""
-    x = x.clone().requires_grad_()
-    output = layer(x)
-    output.backward(grad)
-    found = {"output": output, "input gradient": x.grad}
-    found |= {name: parameter.grad for name, parameter in layer.named_parameters()}
-    found |= dict(layer.named_buffers())
-    return {name: value.detach().double() for name, value in found.items()}
+class Loud(nn.Dropout):
+    """A dropout of somebody's own."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
 
 
-@given(
-    st.integers(1, 20), st.integers(2, 6), st.integers(1, 7), st.integers(1, 7), st.booleans()
-)  # fmt: skip
-def test_batch_norm_gives_the_numbers_of_pytorch(channels, n, height, width, channels_last):
-    if n * height * width < 3:
-        return  # two numbers per channel have no gradient but rounding
-    torch.set_num_threads(2)
-    try:
-        ours = BatchNorm2d(channels)
-        nn.init.uniform_(ours.weight, 0.5, 2.0)
-        nn.init.uniform_(ours.bias, -1.0, 1.0)
-        exact = nn.BatchNorm2d(channels).double()
-        exact.load_state_dict(ours.state_dict())
-        x, grad = images(n, channels, height, width), images(n, channels, height, width, seed=2)
-        if not channels_last:  # PyTorch's own code
-            x, grad = x.contiguous(), grad.contiguous()
-        found, expected = step(ours, x, grad), step(exact, x.double(), grad.double())
-    finally:
-        torch.set_num_threads(1)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+# ---- what accelerate changes, and what it leaves ------------------------------------------------
+
+
+def test_plain_dropout_is_swapped_on_the_cpu_and_nothing_else():
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.Dropout(0.1), nn.Sequential(nn.Dropout(0.2)),
+        nn.Dropout2d(0.3), nn.AlphaDropout(0.4), Loud(0.5),
+    )  # fmt: skip
+    kinds = [type(layer) for layer in network.modules()]
+    accelerated = [type(layer) for layer in accelerate(network, "cpu").modules()]
+    assert accelerated == [Dropout if kind is nn.Dropout else kind for kind in kinds]
+    assert [network[1].p, network[2][0].p] == [0.1, 0.2]
+
+
+def test_other_devices_keep_the_dropout_of_pytorch():
+    network = accelerate(models.normalised(dropout=0.1), "meta")
+    assert all(parameter.is_meta for parameter in network.parameters())
+    assert not any(isinstance(layer, Dropout) for layer in network.modules())
 
 
 @pytest.mark.parametrize(
-    ("channels", "threads", "layout", "training", "ours"),
-    [
-        (5, 2, torch.channels_last, True, True),
-        (16, 2, torch.channels_last, True, False),
-        (5, 1, torch.channels_last, True, False),
-        (5, 2, torch.contiguous_format, True, False),
-        (5, 2, torch.channels_last, False, False),
-    ],
+    "network", [lambda: models.normalised(dropout=0.5), ONE_CYCLE.network, models.plain]
 )
-def test_batch_norm_does_itself_what_pytorch_does_slowly(
-    channels, threads, layout, training, ours, two_threads, monkeypatch
-):
-    calls = []
-    apply = layers.Normalise.apply
-    monkeypatch.setattr(layers.Normalise, "apply", lambda *a: calls.append(1) or apply(*a))
-    torch.set_num_threads(threads)
-    BatchNorm2d(channels).train(training)(images(8, channels).contiguous(memory_format=layout))
-    assert bool(calls) is ours
+def test_weights_and_evaluation_stay_and_channels_come_last(network):
+    torch.manual_seed(1)
+    plain, x = network().eval(), torch.randn(4, 1, 28, 28)
+    with torch.no_grad():
+        expected = plain(x)
+        before = {name: value.clone() for name, value in plain.state_dict().items()}
+        model = accelerate(plain, "cpu")
+        torch.testing.assert_close(model(x), expected)
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    network().load_state_dict(model.state_dict())  # and back into one that nobody accelerated
+    (weight, *_) = (
+        layer.weight for layer in model.modules()
+        if isinstance(layer, nn.Conv2d) and layer.in_channels > 1 and layer.kernel_size == (3, 3)
+    )  # fmt: skip
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+# ---- dropout ------------------------------------------------------------------------------------
 
 
 def test_dropout_draws_four_decisions_at_once(monkeypatch):
@@ -89,35 +74,6 @@ def test_dropout_draws_four_decisions_at_once(monkeypatch):
     monkeypatch.setattr(layers, "random_bits", lambda n: drawn.append(draw(n)) or drawn[-1])
     Dropout(0.5)(images(8, 5, 6, 7))
     assert [len(numbers) for numbers in drawn] == [8 * 5 * 6 * 7 / 4]
-
-
-def test_batch_norm_stays_exact_far_from_zero(two_threads):
-    ours, exact = BatchNorm2d(5), nn.BatchNorm2d(5).double()
-    x, grad = images(mean=1_000.0), images(seed=2)
-    found, expected = step(ours, x, grad), step(exact, x.double(), grad.double())
-    torch.testing.assert_close(found["output"], expected["output"], rtol=0, atol=1e-3)
-
-
-def test_batch_norm_gradients_are_those_of_finite_differences(two_threads):
-    layer = BatchNorm2d(3).double()
-    x = images(2, 3, 2, 2).double().requires_grad_()
-    assert torch.autograd.gradcheck(layer, x)
-
-
-def test_batch_norm_lets_relu_change_its_output_in_place(two_threads):
-    x, grads = images().requires_grad_(), {}
-    for inplace in (False, True):
-        network = nn.Sequential(BatchNorm2d(5), nn.ReLU(inplace=inplace))
-        grads[inplace] = torch.autograd.grad(network(x).square().sum(), x)[0]
-    assert torch.equal(grads[False], grads[True]) and grads[True].abs().sum() > 0
-
-
-def test_batch_norm_evaluates_and_loads_weights_as_pytorch_does(two_threads):
-    ours, theirs = BatchNorm2d(5), nn.BatchNorm2d(5)
-    ours(images())
-    theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
-    x = images(seed=3)
-    assert torch.equal(ours.eval()(x), theirs.eval()(x))
 
 
 @pytest.mark.parametrize("p", [0.03, 0.1, 0.5])
@@ -179,23 +135,3 @@ def test_dropout_takes_any_shape():
     for shape in ((1_000,), (40, 25), (10, 10, 10), (2, 5, 4, 5, 5)):
         output = Dropout(0.5)(torch.ones(shape))
         assert output.shape == shape and 0.3 < (output == 0).float().mean() < 0.7
-
-
-@pytest.mark.parametrize(
-    "options", [{"momentum": None}, {"affine": False}, {"track_running_stats": False}]
-)
-def test_unusual_batch_norms_are_left_to_pytorch(options, two_threads):
-    ours, theirs = BatchNorm2d(5, **options), nn.BatchNorm2d(5, **options)
-    assert torch.equal(ours(images()), theirs(images()))
-
-
-def test_batch_norm_refuses_what_pytorch_refuses(two_threads):
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        BatchNorm2d(5)(images(n=1, height=1, width=1))
-    with pytest.raises(ValueError, match="expected 4D input"):
-        BatchNorm2d(5)(torch.zeros(3, 5))
-
-
-def test_batch_norm_works_within_autocast(two_threads):
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.isfinite(BatchNorm2d(5)(images().bfloat16())).all()

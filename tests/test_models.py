@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from mnist_lib import journey, models
-from mnist_lib.layers import Dropout
 from mnist_lib.summary import INPUT_SIZE, count_parameters, receptive_field
 
 PARAMETERS = {
@@ -126,16 +125,16 @@ def kinds(network: nn.Module) -> list[type]:
 
 
 def test_no_dropout_leaves_no_layer():
-    assert Dropout not in kinds(models.normalised())
-    assert Dropout not in kinds(models.normalised(dropout=0.0))
+    assert nn.Dropout not in kinds(models.normalised())
+    assert nn.Dropout not in kinds(models.normalised(dropout=0.0))
 
 
 def test_dropout_stands_at_the_end_of_each_block():
     *blocks, head = models.normalised(dropout=0.05)
-    assert len(blocks) == 7 and Dropout not in kinds(head)
+    assert len(blocks) == 7 and nn.Dropout not in kinds(head)
     for block in blocks:
-        assert kinds(block)[-2:] == [nn.ReLU, Dropout]
-        assert kinds(block).count(Dropout) == 1 and block[-1].p == 0.05
+        assert kinds(block)[-2:] == [nn.ReLU, nn.Dropout]
+        assert kinds(block).count(nn.Dropout) == 1 and block[-1].p == 0.05
 
 
 def test_relu_and_max_pooling_may_change_places():

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from mnist_lib.progress import Progress
+from mnist_lib.engine.progress import Progress
 from mnist_lib.train import fit
 
 LINE = re.compile(r"epoch +\d/2   loss \d+\.\d{4}   train +\d+\.\d\d%   .*test .* s")
@@ -18,9 +18,8 @@ PROGRAM = """
 import torch
 from torch import nn
 from mnist_lib.data import Digits
-from mnist_lib.progress import Progress
-from mnist_lib.recipes import Recipe
-from mnist_lib.schedules import SGD
+from mnist_lib.engine.progress import Progress
+from mnist_lib.recipes import SGD, Recipe
 from mnist_lib.train import fit
 
 def network():
@@ -28,7 +27,7 @@ def network():
 
 images, labels = torch.zeros(64, 1, 28, 28, dtype=torch.uint8), torch.arange(64) % 10
 Progress.REFRESH_SECONDS = 0  # shows every step
-recipe = Recipe("00", "", network, SGD(0.001), batch_size=8, epochs=2)
+recipe = Recipe("00", "", network, SGD(0.001), batch_size=8, epochs=2, holdout=64)
 run = fit(recipe, Digits(*[images, labels] * 3))
 """
 
@@ -85,9 +84,8 @@ def test_a_terminal_shows_a_bar_and_keeps_the_lines(tiny, synthetic, live, monke
 def test_the_batch_command_silences_the_bar(monkeypatch):
     monkeypatch.setenv("MNIST_LIB_LIVE", "0")
     with redirect_stdout(Terminal()) as terminal:
-        progress = Progress(epochs=1, steps=3)
-        for step in (1, 2, 3):
-            progress.step(1, step)
-        progress.line("epoch 1")
-        progress.close()
+        with Progress(epochs=1, steps=3) as progress:
+            for step in (1, 2, 3):
+                progress.step(step)
+            progress.line("epoch 1")
     assert terminal.getvalue() == "epoch 1\n"

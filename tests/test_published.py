@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_lib import published, published_networks, results
-from mnist_lib.published import SYSTEMS, system
-from mnist_lib.published_networks import weights_from_blocks
+from mnist_lib.data import Digits, load_mnist
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.published import networks, systems
+from mnist_lib.published.networks import weights_from_blocks
+from mnist_lib.published.systems import SYSTEMS, system
 from mnist_lib.summary import INPUT_SIZE, count_parameters, layer_table, receptive_field
 from mnist_lib.train import fit
 
 TABLES = json.loads((Path(__file__).parent / "published_tables.json").read_text())
-FACTS = json.loads((results.PROJECT / "results" / "published.json").read_text())
+FACTS = json.loads((PROJECT / "results" / "published.json").read_text())
 
 every_system = pytest.mark.parametrize("recipe", SYSTEMS, ids=lambda recipe: recipe.name)
 
@@ -117,9 +119,9 @@ def test_ten_log_probabilities_come_out_or_logits_for_s2(recipe):
 
 def test_dropout_at_zero_is_no_dropout():
     images = torch.randn(2, 3, 4, 4)
-    assert published_networks.Dropout2d(0.0).train()(images) is images
+    assert networks.Dropout2d(0.0).train()(images) is images
     torch.manual_seed(0)
-    dropped = published_networks.Dropout2d(0.5).train()(torch.ones(50, 8, 2, 2))
+    dropped = networks.Dropout2d(0.5).train()(torch.ones(50, 8, 2, 2))
     assert {0.0, 2.0} == set(dropped.flatten().tolist())
     assert all(len(map.unique()) == 1 for image in dropped for map in image)  # whole maps
 
@@ -292,19 +294,25 @@ def test_the_rates_of_s3_1_are_the_printed_ones():
 # ---- running them -------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def all_digits() -> Digits:
+    """Real MNIST with nothing set aside, as the published systems use it."""
+    return load_mnist(holdout=0)
+
+
 @pytest.mark.parametrize("name", ["S0-6", "S1", "S2-2", "S2-3", "S3-3", "S4-3", "S4-6"])
-def test_a_system_trains(name, digits, monkeypatch):
+def test_a_system_trains(name, all_digits, monkeypatch):
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    run = fit(system(name), digits)
+    run = fit(system(name), all_digits)
     assert len(run.history) == 2
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
 
 
 def test_an_unknown_system_is_refused_with_the_list():
-    assert system("s0-6") is published.S0_6
+    assert system("s0-6") is systems.S0_6
     with pytest.raises(ValueError, match="no published system 'S9'; there are S0-1, .* S4-6$"):
         system("S9")
 
 
 def test_what_had_to_be_chosen_is_named_for_every_system_without_a_full_recipe():
-    assert set(published.CHOSEN) == {"S2-1", "S2-2", "S2-3", "S3-1", "S3-2", "S3-3"}
+    assert set(systems.CHOSEN) == {"S2-1", "S2-2", "S2-3", "S3-1", "S3-2", "S3-3"}

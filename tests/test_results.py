@@ -1,158 +1,42 @@
-"""Records survive, are never mixed up, and the numbers made from them are right."""
-
-import json
+"""The numbers made from records are right, and so are the ticks and crosses, to the last image."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_up import finished
 from scipy import stats
 
-from mnist_lib import results as records
-from mnist_lib.train import Run, fit, predict
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.journey import JOURNEY, Target
+from mnist_lib.published.systems import system
+from mnist_lib.records import HOW_TO_MAKE, save
+from mnist_lib.results import (
+    Check,
+    Checks,
+    NoRecords,
+    as_interval,
+    claim,
+    effect,
+    finals,
+    ledger,
+    mean_and_deviation,
+    verdict,
+)
+from mnist_lib.runner.jobs import choose, plan
+from mnist_lib.train import fit
 
 VALIDATION = {1: 0.9900, 2: 0.9910, 3: 0.9905, 4: 0.9920, 5: 0.9895}
 
 
-def finished(recipe, seed=1, test=0.99, short=False, **accuracies) -> Run:
-    """A run as if it had been trained: two epochs with these last accuracies."""
-    first = {
-        "epoch": 1, "learning_rate": 0.1, "train_loss": 0.5, "train_accuracy": 0.8,
-        "test_loss": 0.4, "test_accuracy": 0.85, "seconds": 1.5,
-    }  # fmt: skip
-    first |= {f"{part}_accuracy": 0.84 for part in accuracies}
-    last = first | {"epoch": 2, "test_accuracy": test, "train_accuracy": 0.985}
-    last |= {f"{part}_accuracy": accuracy for part, accuracy in accuracies.items()}
-    return Run(recipe, seed, "cpu", recipe.network(), [first, last], seconds=3.25, short=short)
-
-
-# ---- writing and reading ------------------------------------------------------------------------
-
-
-def test_a_record_comes_back_as_it_went(tiny, results):
-    run = finished(tiny.but("01-step", "more", epochs=3), seed=4, validation=0.98)
-    path = records.save(run)
-    assert path == results / "runs" / "01-step" / "seed-4.json"
-    assert path.with_suffix(".pt").exists()
-    (record,) = records.load_records()
-    assert record["history"] == run.history and record["seconds"] == 3.25
-    assert (record["recipe"], record["parent"], record["seed"]) == ("01-step", "00-tiny", 4)
-    assert record["settings"] == run.recipe.settings() and record["settings"]["epochs"] == "3"
-    assert record["fingerprint"] == run.recipe.fingerprint()
-    assert record["parameters"] == 1_940 and record["schema"] == 1 and record["short"] is False
-    assert record["machine"]["torch"] == torch.__version__
-
-
-def test_records_are_sorted_by_recipe_and_seed(tiny):
-    for name, seed in [("02-b", 1), ("01-a", 10), ("01-a", 9)]:
-        records.save(finished(tiny.but(name, "more"), seed))
-    found = [(record["recipe"], record["seed"]) for record in records.load_records()]
-    assert found == [("01-a", 9), ("01-a", 10), ("02-b", 1)]
-
-
-def test_unknown_fields_are_kept(tiny):
-    path = records.save(finished(tiny))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2, "weather": "fine"}))
-    assert records.records_of(tiny)[0]["weather"] == "fine"
-
-
-DAMAGED = {
-    "half": lambda text: text[: len(text) // 2],
-    "empty": lambda text: "",
-    "list": lambda text: f"[{text}]",
-    "number": lambda text: "42",
-    "binary": lambda text: b"\xff\xfe\x00",
-    "no history": lambda text: json.dumps(json.loads(text) | {"history": []}),
-    "no accuracy": lambda text: json.dumps(json.loads(text) | {"history": [{"epoch": 1}]}),
-    "no fingerprint": lambda text: text.replace("fingerprint", "thumbprint"),
-    "no parameters": lambda text: text.replace('"parameters"', '"weights"'),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGED)
-def test_an_unreadable_record_is_named_skipped_and_left_alone(tiny, damage):
-    records.save(finished(tiny, seed=1))
-    path = records.save(finished(tiny, seed=2))
-    content = DAMAGED[damage](path.read_text())
-    content = content if isinstance(content, bytes) else content.encode()
-    path.write_bytes(content)
-    with pytest.warns(UserWarning, match="unreadable record .*seed-2.json"):
-        assert [record["seed"] for record in records.records_of(tiny)] == [1]
-    assert path.read_bytes() == content
-
-
-def test_a_half_written_record_of_another_process_is_not_read(tiny, results):
-    path = records.save(finished(tiny))
-    path.with_name(".seed-2.json.abc.part").write_text('{"schema": 1,')
-    assert len(records.load_records()) == 1
-
-
-def test_no_results_yet_is_no_error(tiny):
-    assert records.load_records() == [] and records.records_of(tiny) == []
-    assert records.ledger([tiny]).empty
-
-
-@pytest.mark.parametrize("still_set", [True, False])
-def test_a_short_run_never_goes_to_the_full_results(tiny, results, monkeypatch, still_set):
-    if still_set:
-        monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    path = records.save(finished(tiny, short=True))
-    assert path == results.parent / "short" / "results" / "runs" / "00-tiny" / "seed-1.json"
-    assert json.loads(path.read_text())["short"] is True
-    assert not results.exists() and records.load_records() == []
-
-
-def test_a_full_run_stays_one_when_the_next_are_short(tiny, results, monkeypatch):
-    run = finished(tiny)
-    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    assert results in records.save(run).parents
-
-
-def test_an_interrupted_run_is_not_recorded(tiny, results):
-    run = finished(tiny)
-    run.interrupted = True
-    with pytest.raises(ValueError, match="'00-tiny' was interrupted"):
-        records.save(run)
-    assert not results.exists()
-
-
-def test_records_of_older_settings_do_not_count(tiny):
-    records.save(finished(tiny, seed=1))
-    records.save(finished(tiny.but("00-tiny", "another version", batch_size=64), seed=2))
-    assert [record["seed"] for record in records.records_of(tiny)] == [1]
-    assert records.finals(tiny).index.tolist() == [1]
-    assert len(records.load_records()) == 2
-
-
-# ---- checkpoints --------------------------------------------------------------------------------
-
-
-def test_a_checkpoint_predicts_what_the_trained_network_predicts(tiny, synthetic):
-    run = fit(tiny, synthetic, seed=3, device="cpu")
-    path = records.save(run).with_suffix(".pt")
-    assert path.stat().st_size < 50_000
-    model = records.load_checkpoint(tiny, seed=3)
-    assert not model.training
-    images = synthetic.test_images
-    torch.testing.assert_close(predict(model, images), predict(run.model, images))
-
-
-def test_a_missing_checkpoint_says_what_makes_it(tiny):
-    with pytest.raises(FileNotFoundError, match="python -m mnist_lib run 00 --seeds 7"):
-        records.load_checkpoint(tiny, seed=7)
-
-
-# ---- numbers ------------------------------------------------------------------------------------
-
-
 def save_all(recipe, accuracies: dict[int, float]):
     for seed, accuracy in accuracies.items():
-        records.save(finished(recipe, seed, test=accuracy, validation=accuracy))
+        save(finished(recipe, seed, test=accuracy, validation=accuracy))
 
 
 def test_finals_are_the_last_epochs(tiny):
     save_all(tiny, VALIDATION)
-    table = records.finals(tiny)
+    table = finals(tiny)
     assert table["validation_accuracy"].to_dict() == VALIDATION
     assert table.loc[2, "errors"] == 90 and table.loc[2, "epochs"] == 2
     assert table.loc[2, "parameters"] == 1_940
@@ -161,8 +45,27 @@ def test_finals_are_the_last_epochs(tiny):
 
 
 def test_finals_without_records_say_what_makes_them(tiny):
-    with pytest.raises(LookupError, match="no records of '00-tiny': python -m mnist_lib run 00"):
-        records.finals(tiny)
+    with pytest.raises(NoRecords, match=r"no records of '00-tiny': save\(fit\(recipe"):
+        finals(tiny)
+
+
+def test_what_the_hint_says_is_so_for_a_recipe_of_ones_own(tiny, synthetic):
+    recipe, digits, seed = tiny.but("mine", "an idea", batch_size=64), synthetic, 7
+    with pytest.raises(NoRecords) as raised:
+        finals(recipe)
+    code = str(raised.value).split(": ", 1)[1].split(" makes one")[0]
+    eval(code, {"save": save, "fit": fit}, {"recipe": recipe, "digits": digits, "seed": seed})
+    assert finals(recipe).index.tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    "command, names, recipes", [("run", [], JOURNEY), ("run --system", ["S4-1"], [system("S4-1")])]
+)
+def test_what_the_hint_says_is_so_for_the_journey_and_the_systems(command, names, recipes):
+    assert command in HOW_TO_MAKE
+    notebooks, systems = choose([], names, PROJECT / "notebooks")
+    trained = [recipe for job in plan(notebooks, [1], systems=systems) for recipe in job.recipes]
+    assert all(recipe in trained for recipe in recipes)
 
 
 def test_the_effect_is_a_paired_t_interval_over_common_seeds(tiny):
@@ -170,26 +73,28 @@ def test_the_effect_is_a_paired_t_interval_over_common_seeds(tiny):
     save_all(tiny, VALIDATION | {6: 0.5})
     after = {1: 0.9912, 2: 0.9915, 3: 0.9921, 4: 0.9922, 5: 0.9899}
     save_all(step, after | {7: 0.5})
-    effect = records.effect(step, tiny)
+    gain = effect(step, tiny)
     expected = stats.ttest_rel([*after.values()], [*VALIDATION.values()]).confidence_interval()
-    assert effect["mean"] == pytest.approx(np.mean([0.0012, 0.0005, 0.0016, 0.0002, 0.0004]))
-    assert (effect["low"], effect["high"]) == pytest.approx((expected.low, expected.high))
-    assert effect["seeds"] == 5
-    assert records.as_interval(effect) == "+0.08 [+0.00, +0.15]"
+    assert gain["mean"] == pytest.approx(np.mean([0.0012, 0.0005, 0.0016, 0.0002, 0.0004]))
+    assert (gain["low"], gain["high"]) == pytest.approx((expected.low, expected.high))
+    assert gain["seeds"] == 5
+    assert as_interval(gain) == "+0.08 [+0.00, +0.15]"
 
 
 def test_one_common_seed_is_too_few_for_an_effect(tiny):
     step = tiny.but("01-step", "wider", batch_size=64)
     save_all(tiny, {1: 0.99, 2: 0.99})
     save_all(step, {2: 0.98, 3: 0.99})
-    with pytest.raises(LookupError, match="share 1 seeds, an interval needs two"):
-        records.effect(step, tiny)
-    assert records.ledger([tiny, step]).loc["01-step", "effect on validation"] == "–"
+    with pytest.raises(NoRecords, match="share 1 seeds, an interval needs two"):
+        effect(step, tiny)
+    assert ledger([tiny, step]).loc["01-step", "effect on validation"] == "–"
 
 
-def test_mean_and_spread_as_on_the_page():
-    assert records.mean_and_spread(pd.Series([0.9951, 0.9953, 0.9952])) == "99.52 ± 0.01 %"
-    assert records.mean_and_spread(pd.Series([0.9951])) == "99.51 %"
+def test_mean_and_deviation_as_on_the_page():
+    assert mean_and_deviation(pd.Series([0.9951, 0.9953, 0.9952])) == "99.52 ± 0.01 %"
+    assert mean_and_deviation(pd.Series([0.9951])) == "99.51 %"
+    assert mean_and_deviation(pd.Series([0.9951, np.nan])) == "99.51 %"
+    assert mean_and_deviation(pd.Series([np.nan])) == mean_and_deviation(pd.Series([])) == "–"
 
 
 def test_the_ledger_has_a_row_for_each_recorded_step(tiny):
@@ -197,7 +102,7 @@ def test_the_ledger_has_a_row_for_each_recorded_step(tiny):
     missing = step.but("02-step", "not run yet", batch_size=16)
     save_all(tiny, {1: 0.9900, 2: 0.9910})
     save_all(step, {1: 0.9920, 2: 0.9932})
-    table = records.ledger([tiny, step, missing])
+    table = ledger([tiny, step, missing])
     assert table.index.tolist() == ["00-tiny", "01-step"]
     row = table.loc["01-step"]
     assert row.to_dict() == {
@@ -219,7 +124,109 @@ def test_the_ledger_takes_steps_without_validation_too(tiny):
     whole = tiny.but("01-whole", "all 60,000 images", holdout=0)
     save_all(tiny, {1: 0.9900, 2: 0.9910})
     for seed in (1, 2):
-        records.save(finished(whole, seed))
-    row = records.ledger([tiny, whole]).loc["01-whole"]
+        save(finished(whole, seed))
+    row = ledger([tiny, whole]).loc["01-whole"]
     assert row["validation"] == row["effect on validation"] == "–"
     assert row["test accuracy"] == "99.00 ± 0.00 %"
+    with pytest.raises(NoRecords, match="share 0 seeds"):
+        effect(whole, tiny)
+
+
+def test_without_records_there_is_an_empty_ledger(tiny):
+    assert ledger([tiny]).empty
+
+
+# ---- targets and claims -------------------------------------------------------------------------
+
+
+def record(*test_accuracies: float, parameters: int = 7_990) -> dict:
+    return {
+        "parameters": parameters,
+        "history": [{"test_accuracy": accuracy} for accuracy in test_accuracies],
+    }
+
+
+def only(**parts) -> Target:
+    """A target of these parts and no others."""
+    return Target(**{"max_parameters": None, "max_epochs": None} | parts)
+
+
+def one(target: Target, *records: dict) -> Check:
+    checks = verdict(target, list(records))
+    assert len(checks) == 1
+    return checks[0]
+
+
+def test_every_seed_must_reach_the_target_in_all_its_last_epochs():
+    target = only(test_accuracy=0.994, last_epochs=2)
+    good = record(0.90, 0.9940, 0.9940)
+    assert str(one(target, good)) == (
+        "✓ at least 99.40% in the last 2 epochs of 1 seed: lowest 99.40%"
+    )
+    for bad in (record(0.99, 0.9939, 0.9960), record(0.99, 0.9960, 0.9939)):
+        assert str(one(target, good, bad)) == (
+            "✗ at least 99.40% in the last 2 epochs of 2 seeds: lowest 99.39%"
+        )
+
+
+def test_the_last_epoch_is_the_result_not_the_best():
+    assert not one(only(test_accuracy=0.994), record(0.9950, 0.9939)).holds
+    assert one(only(test_accuracy=0.994), record(0.9939, 0.9940)).holds
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 7])
+def test_a_mean_exactly_at_the_target_reaches_it(count):
+    for errors in range(40, 61):
+        accuracy = 1 - errors / 10_000
+        assert one(only(mean_accuracy=accuracy), *[record(0.9, accuracy)] * count).holds
+
+
+def test_one_run_has_no_mean_to_be_judged_by():
+    assert verdict(only(mean_accuracy=0.995), [record(0.9, 0.9)]) == []
+
+
+def test_the_mean_is_that_of_the_last_epochs_and_comes_with_its_spread():
+    records = [record(0.9, accuracy) for accuracy in (0.9949, 0.9950, 0.9951)]
+    line = "mean of at least 99.50% over 3 seeds: 99.50 ± 0.01 %"
+    assert str(one(only(mean_accuracy=0.995), *records)) == f"✓ {line}"
+    records[0] = record(0.9999, 0.9948)
+    assert not one(only(mean_accuracy=0.995), *records).holds
+
+
+def test_limits_of_parameters_and_epochs_may_be_reached_but_not_passed():
+    assert str(one(only(max_parameters=8_000), record(0.9, parameters=8_000))).startswith("✓")
+    assert str(one(only(max_parameters=8_000), record(0.9, parameters=8_001))) == (
+        "✗ at most 8,000 parameters: 8,001"
+    )
+    assert one(only(max_epochs=2), record(0.9, 0.9)).holds
+    assert not one(only(max_epochs=2), record(0.9), record(0.9, 0.9, 0.9)).holds
+
+
+def test_a_target_has_one_line_for_each_of_its_parts():
+    target = Target(0.994, 2, 0.995, max_parameters=8_000, max_epochs=15)
+    checks = verdict(target, [record(0.9950, 0.9960)] * 2)
+    assert len(checks) == 4 and checks.hold
+    assert repr(checks).count("\n") == 3 and repr(checks).count("✓") == 4
+    assert verdict(only(), [record(0.1)]) == []
+
+
+def test_nothing_measured_is_no_verdict():
+    for nothing in ([], [record()], [record(0.99), record()]):
+        with pytest.raises(NoRecords, match="no record"):
+            verdict(only(test_accuracy=0.994), nothing)
+
+
+def test_one_cross_is_enough():
+    checks = Checks([claim("holds", True), claim("does not", False)])
+    assert not checks.hold and repr(checks) == "✓ holds\n✗ does not"
+
+
+@pytest.mark.parametrize("true", [True, np.bool_(True), np.float64(0.2) > 0.1])
+def test_a_claim_takes_a_truth_value(true):
+    assert claim("dropout hurts", true) == Check("dropout hurts", True)
+
+
+@pytest.mark.parametrize("wrong", [1, 0.99, None, "True", torch.ones(2), np.array([True, False])])
+def test_a_claim_refuses_what_is_not_true_or_false(wrong):
+    with pytest.raises(TypeError, match="not true or false"):
+        claim("dropout hurts", wrong)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_lib.schedules import SGD, Adam, Constant, OneCycle, StepDecay
+from mnist_lib.recipes import SGD, Adam, Constant, OneCycle, StepDecay
 
 STEPS, EPOCHS = 10, 6
 

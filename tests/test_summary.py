@@ -1,5 +1,7 @@
 """The layer table counts every parameter, and the receptive field is the one the network has."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -66,6 +68,43 @@ def test_looking_at_a_network_changes_nothing():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(layer._forward_hooks for layer in model.modules())
     assert not receptive_field(model.eval()).empty and not model.training
+
+
+class Watched(nn.Sequential):
+    """Remembers whether it was moved to another device or cast."""
+
+    moved = False
+
+    def _apply(self, *arguments, **options):
+        self.moved = True
+        return super()._apply(*arguments, **options)
+
+    def __deepcopy__(self, memo):
+        return nn.Sequential(*copy.deepcopy(list(self), memo))
+
+
+@pytest.mark.parametrize("look", [layer_table, receptive_field])
+def test_looking_at_a_network_moves_it_nowhere(look):
+    """It would come back from the second GPU to the first, and its layers in other modes."""
+    model = Watched(conv(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5)).train()
+    model[1].eval()  # frozen statistics
+    look(model)
+    assert not model.moved
+    assert [layer.training for layer in model.modules()] == [True, True, False, True]
+
+
+@pytest.mark.parametrize("look", [layer_table, receptive_field])
+def test_a_network_that_fails_is_left_as_it_was(look):
+    model = Watched(conv(1, 4, 3), conv(5, 4, 3)).train()  # four channels do not fit five
+    with pytest.raises(RuntimeError, match="channels"):
+        look(model)
+    assert not model.moved and all(layer.training for layer in model.modules())
+    assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_the_receptive_field_is_known_without_gradients_too():
+    with torch.no_grad():
+        assert len(receptive_field(normalised())) == 4
 
 
 @pytest.mark.parametrize("make", [lambda: Block(bare=True), Shared])
@@ -216,3 +255,63 @@ def test_a_pooling_that_is_no_layer_is_refused_rather_than_missed():
 
     with pytest.raises(ValueError, match="28 cells became 14 before conv 4→4"):
         receptive_field(nn.Sequential(conv(1, 4, 1), Hidden(), conv(4, 4, 3)))
+
+
+# ---- receptive field: branches ------------------------------------------------------------------
+
+
+class Skip(nn.Module):
+    """What comes in plus what its layers make of it."""
+
+    def __init__(self, *inside: nn.Module):
+        super().__init__()
+        self.inside = nn.Sequential(*inside)
+
+    def forward(self, images):
+        return images + self.inside(images)
+
+
+class Parallel(nn.Module):
+    """The maps of all branches, one behind the other."""
+
+    def __init__(self, *branches: nn.Module):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, images):
+        return torch.cat([branch(images) for branch in self.branches], dim=1)
+
+
+def same(n_in: int, n_out: int, kernel: int) -> nn.Conv2d:
+    """A convolution that keeps the width."""
+    return conv(n_in, n_out, kernel, padding="same")
+
+
+BRANCHED = {
+    "skip": [same(1, 4, 3), Skip(same(4, 4, 3)), conv(4, 4, 3)],
+    "skip at the end": [same(1, 4, 3), Skip(same(4, 4, 3))],
+    "skip, changed in place": [same(1, 4, 3), Skip(same(4, 4, 3), relu(inplace=True)), pool(2)],
+    "long skip": [Skip(same(1, 4, 3), relu(), same(4, 1, 5)), relu(), conv(1, 4, 3)],
+    "of equal width": [same(1, 4, 3), Parallel(same(4, 4, 3), same(4, 4, 5)), conv(8, 4, 1)],
+    "one without layers": [same(1, 4, 3), Parallel(same(4, 4, 3), relu()), conv(8, 4, 1)],
+    "of unequal width": [Parallel(conv(1, 4, 3), nn.Sequential(conv(1, 4, 5), nn.Upsample(26)))],
+}
+
+
+@pytest.mark.parametrize("stages", BRANCHED.values(), ids=BRANCHED)
+def test_branches_are_refused_rather_than_followed_in_a_row(stages):
+    with pytest.raises(
+        ValueError, match="there is a branch .* only known where each layer follows"
+    ):
+        receptive_field(nn.Sequential(*stages))
+
+
+def test_elementwise_steps_between_the_layers_are_no_branches():
+    class Swish(nn.Module):
+        def forward(self, images):
+            return images * torch.sigmoid(images)
+
+    plain = nn.Sequential(conv(1, 4, 3), conv(4, 4, 3), pool(2))
+    between = [Swish(), nn.BatchNorm2d(4), relu(inplace=True), nn.Dropout(0.5), Skip(relu())]
+    dressed = nn.Sequential(plain[0], *between, plain[1], Swish(), plain[2], Swish())
+    assert entries(dressed) == entries(plain)

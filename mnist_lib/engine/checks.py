@@ -11,8 +11,8 @@ def check_digits(images: torch.Tensor, labels: torch.Tensor) -> None:
     """ValueError unless these are uint8 (n, 1, 28, 28) with an int64 label 0..9 for each."""
     if images.dtype != torch.uint8 or images.shape[1:] != IMAGE:
         raise ValueError(
-            f"images must be uint8 (n, 1, 28, 28) in 0..255, not {images.dtype} "
-            f"{tuple(images.shape)}"
+            "images must be uint8 (n, 1, 28, 28) in 0..255, as load_mnist gives them, "
+            f"not {images.dtype} {tuple(images.shape)}"
         )
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
         raise ValueError(
@@ -23,18 +23,35 @@ def check_digits(images: torch.Tensor, labels: torch.Tensor) -> None:
         raise ValueError(f"labels must be 0..9, not {int(labels.min())}..{int(labels.max())}")
 
 
-def check_run(recipe, digits, seed: int) -> None:
+def check_augmentable(images: torch.Tensor) -> None:
+    """ValueError unless these are square images of floats, as Batches gives them to an augment."""
+    if not images.is_floating_point() or images.dim() != 4 or images.shape[2] != images.shape[3]:
+        raise ValueError(
+            "augmentations take floats (n, 1, 28, 28) in 0..1, as to_float makes them, "
+            f"not {images.dtype} {tuple(images.shape)}"
+        )
+
+
+def check_run(recipe, digits, seed: int, threads: int) -> None:
     """ValueError for a training that cannot work."""
-    check_count("seed", seed, lowest=0)
-    check_count(f"the number of epochs of '{recipe.name}'", recipe.epochs)
+    check_recipe(recipe, seed)
+    check_count("threads", threads)
     check_holdout(recipe, digits)
+
+
+def check_recipe(recipe, seed: int) -> None:
+    """ValueError for a training that cannot work, whatever the digits."""
+    check_count("seed", seed, lowest=0, highest=2**31 - 1)
+    check_count(f"the number of epochs of '{recipe.name}'", recipe.epochs)
     check_network(recipe)
 
 
-def check_count(what: str, value, lowest: int = 1) -> None:
-    """ValueError unless this is a whole number from the lowest up."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-        raise ValueError(f"{what} must be a whole number from {lowest} up, not {value!r}")
+def check_count(what: str, value, lowest: int = 1, highest: float = math.inf) -> None:
+    """ValueError unless this is a whole number from the lowest to the highest."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (is_whole and lowest <= value <= highest):
+        limits = f"from {lowest} up" if highest == math.inf else f"from {lowest} to {highest:,}"
+        raise ValueError(f"{what} must be a whole number {limits}, not {value!r}")
 
 
 def check_holdout(recipe, digits) -> None:

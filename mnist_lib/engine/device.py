@@ -13,27 +13,25 @@ import torch
 
 def choose_device(name: str | torch.device = "auto") -> str:
     """The device to use; raises ValueError if this machine does not have it."""
-    name, available = str(name), ["cpu"]
-    if torch.backends.mps.is_available():
-        available.insert(0, "mps")
-    if torch.cuda.is_available():
-        available.insert(0, "cuda")
-    if name == "auto":
-        return available[0]
-    try:
-        if name.split(":")[0] in available:
-            torch.zeros(1, device=name)
-            return name
-    except RuntimeError:
-        pass  # the kind is there, but not this number
+    available = [kind for kind in ("cuda", "mps", "cpu") if works(kind)]
+    name = available[0] if name == "auto" else str(name)
+    if name.split(":")[0] in available and works(name):
+        return name
     raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
+
+
+def works(device: str) -> bool:
+    """Whether this device can hold a number: some virtual machines have an MPS that cannot."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):  # a PyTorch without CUDA asserts that it has it
+        return False
+    return True
 
 
 @contextmanager
 def use_threads(count: int):
-    """So many threads of the CPU inside, as many as before outside; ValueError below one."""
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(f"threads must be a whole number from 1 up, not {count!r}")
+    """So many threads of the CPU inside, as many as before outside."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -85,12 +83,12 @@ def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(seed + offset)
 
 
-def describe_machine(device: str, threads: int) -> dict:
-    """What a measurement was made on."""
+def describe_machine(device: str) -> dict:
+    """What a measurement is made on here and now."""
     return {
         "device": device,
         "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else None,
-        "threads": threads,
+        "threads": torch.get_num_threads(),
         "processor": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),

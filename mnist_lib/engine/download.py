@@ -22,6 +22,7 @@ MIRRORS = (
 )
 SILENCE_SECONDS = 30  # a server that says nothing for so long is given up
 ARCHIVE_SECONDS = 300  # and so is one that takes longer than this for an archive
+BAR_SECONDS = 3  # a bar is shown when it takes longer than this
 PIECE = 2**16  # bytes
 
 # MD5 of the four files after unpacking
@@ -36,17 +37,19 @@ FILES = {
 def make_available(raw: Path) -> None:
     """Make sure that the folder holds the four intact files, whatever is there now.
 
-    Every file is checked by its MD5 sum; a damaged one is named and made anew, from an intact
-    archive beside it or from a mirror. A lock lets several processes start at once; a complete
-    folder needs none and may be read-only.
+    Every file is checked by its MD5 sum; a damaged one is named and made anew. A lock lets several
+    processes start at once; a complete folder needs none and may be read-only.
     """
     if all(is_intact(raw / name) for name in FILES):
         return
     raw.mkdir(parents=True, exist_ok=True)
     with FileLock(raw / ".lock"):
         for name in FILES:
-            if not is_intact(raw / name):  # another process may have been faster
-                write_atomically(raw / name, from_archive(name, raw) or fetch(name, raw))
+            if is_intact(raw / name):
+                continue  # perhaps another process was faster
+            if (raw / name).exists():
+                print(f"{name} is damaged (its MD5 sum differs); replacing it", file=sys.stderr)
+            write_atomically(raw / name, fetch(name, raw))
 
 
 def is_intact(file: Path) -> bool:
@@ -55,21 +58,30 @@ def is_intact(file: Path) -> bool:
 
 
 def md5_of(content: bytes) -> str:
+    """As hexadecimal digits; machines under FIPS rules allow MD5 only where nothing is secret."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def from_archive(name: str, folder: Path) -> bytes | None:
-    """What the archive in the folder holds; None if there is none, or a damaged one."""
-    archive = folder / f"{name}.gz"
-    if (folder / name).exists():
-        print(f"{name} is damaged (its MD5 sum differs); replacing it", file=sys.stderr)
-    if not archive.exists():
-        return None
-    try:
-        return unpacked(name, archive.read_bytes())
-    except ValueError as error:
-        print(f"{archive.name} is {error}; fetching it", file=sys.stderr)
-        return None
+def fetch(name: str, folder: Path) -> bytes:
+    """The file from its archive in the folder, else from the first mirror that has it intact.
+
+    raises ConnectionError that names all that was tried.
+    """
+    archive, tried = folder / f"{name}.gz", []
+    beside = [archive.resolve().as_uri()] if archive.exists() else []
+    for address in [*beside, *(f"{mirror}{name}.gz" for mirror in mirrors())]:
+        print(f"fetching {address}", file=sys.stderr)
+        try:
+            return unpacked(name, read(address))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            tried.append(f"{address}: {getattr(error, 'reason', error)}")
+            print(tried[-1], file=sys.stderr)
+    raise ConnectionError(
+        "MNIST could not be downloaded. Tried:\n  " + "\n  ".join(tried) + "\n"
+        "Two ways out:\n"
+        f"  1. put the four archives (*-ubyte.gz) into {folder}\n"
+        "  2. set MNIST_MIRROR to an address that has them (file:///path/to/folder/ works too)"
+    )
 
 
 def unpacked(name: str, packed: bytes) -> bytes:
@@ -86,8 +98,7 @@ def unpacked(name: str, packed: bytes) -> bytes:
 def mirrors() -> list[str]:
     """Addresses to try: those in $MNIST_MIRROR, then the public ones.
 
-    Several stand side by side, each beginning with / or ~ or a scheme, so a folder's name may hold
-    spaces.
+    Several stand side by side, each beginning with / or ~ or a scheme: names may hold spaces.
     """
     own = re.split(r"\s+(?=[\w+]+:|[/~\\])", os.environ.get("MNIST_MIRROR", "").strip())
     addresses = [as_address(name) for name in own if name]
@@ -100,35 +111,12 @@ def as_address(name: str) -> str:
     return folder.resolve().as_uri() if folder.is_dir() else name.replace(" ", "%20")
 
 
-def fetch(name: str, folder: Path) -> bytes:
-    """Download and unpack one file from the first mirror that has it intact.
-
-    raises ConnectionError that names all that was tried.
-    """
-    print(f"fetching {name}.gz", file=sys.stderr)
-    tried = []
-    for mirror in mirrors():
-        try:
-            return unpacked(name, read(f"{mirror}{name}.gz"))
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            tried.append(f"{mirror}{name}.gz: {getattr(error, 'reason', error)}")
-    raise ConnectionError(
-        "MNIST could not be downloaded. Tried:\n  " + "\n  ".join(tried) + "\n"
-        "Two ways out:\n"
-        f"  1. put the four archives (*-ubyte.gz) into {folder}\n"
-        "  2. set MNIST_MIRROR to an address that has them (file:///path/to/folder/ works too)"
-    )
-
-
 def read(address: str) -> bytes:
-    """All that is at an address; a bar shows where it has got to when it takes longer than 3 s.
-
-    raises TimeoutError for a server that sends, but too slowly to wait for.
-    """
+    """All that is at an address; TimeoutError for a server that sends too slowly to wait for."""
     started, pieces = time.monotonic(), []
     with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as response:
         size = int(response.headers.get("Content-Length") or 0) or None
-        with tqdm(total=size, unit="B", unit_scale=True, delay=3, leave=False) as bar:
+        with tqdm(total=size, unit="B", unit_scale=True, delay=BAR_SECONDS, leave=False) as bar:
             while piece := response.read1(PIECE):
                 pieces.append(piece)
                 bar.update(len(piece))

@@ -31,6 +31,11 @@ def results_folder() -> Path:
     return folder("MNIST_LIB_RESULTS", PROJECT / "results")
 
 
+def reading_folders() -> list[Path]:
+    """Where records are looked for: a shortened run takes its own where there are no full ones."""
+    return [results_folder(), output_folder()] if is_short() else [results_folder()]
+
+
 def output_folder(short: bool | None = None) -> Path:
     """Where runs are written; short ones (None: as MNIST_LIB_SHORT says) never near the full."""
     short = is_short() if short is None else short

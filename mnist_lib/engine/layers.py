@@ -4,14 +4,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from mnist_lib.engine.device import keep_freed_memory
+
 
 def accelerate(model: nn.Module, device: str) -> nn.Module:
     """The model on its device, in the layout and with the layers that are fastest there.
 
-    On a CPU channels come last and dropout is the one below; weights and distributions stay.
+    On a CPU channels come last, dropout is the one below, and the process keeps its memory from
+    step to step; weights and distributions stay.
     """
-    if device != "cpu":
+    if torch.device(device).type != "cpu":
         return model.to(device)
+    keep_freed_memory()
     for layer in model.modules():
         if type(layer) is nn.Dropout:
             layer.__class__ = Dropout

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mnist_lib.engine.checks import check_augmentable
 from mnist_lib.engine.device import seeded
 
 
@@ -14,20 +15,17 @@ class PerImage:
     """A per-image pipeline as an augmentation: `albumentations.Compose` or torchvision transform.
 
     albumentations gets a uint8 array (28, 28), torchvision a uint8 tensor (1, 28, 28); both must
-    give back the same shape. The pipeline draws anew for each image, and its random numbers are
-    seeded from the generator once per call, so a run can be repeated. Slower than a batched
-    augmentation, which changes all images at once.
+    give back the same shape and type, else ValueError. The pipeline draws anew for each image, and
+    its random numbers are seeded from the generator once per call, so a run can be repeated. Slower
+    than a batched augmentation, which changes all images at once.
     """
 
     pipeline: Callable
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        check_augmentable(images)
         pixels = (images * 255).round().byte().cpu()
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
-        return self.changed(pixels, seed).to(images.device).float().div_(255)
-
-    def changed(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:
-        """uint8 (n, 1, 28, 28), each image through the pipeline; raises ValueError for others."""
         if hasattr(self.pipeline, "set_random_seed"):  # albumentations ignores the global seeds
             self.pipeline.set_random_seed(seed)
             arrays = [self.pipeline(image=image)["image"] for image in pixels.squeeze(1).numpy()]
@@ -35,9 +33,9 @@ class PerImage:
         else:
             with seeded(seed):
                 changed = torch.stack([self.pipeline(image) for image in pixels])
-        if changed.shape != pixels.shape:
+        if changed.shape != pixels.shape or changed.dtype != pixels.dtype:
             raise ValueError(
-                f"the augmentation made {tuple(changed.shape)} of {tuple(pixels.shape)}: "
-                "it must keep the size of the images"
+                f"the augmentation made {changed.dtype} {tuple(changed.shape)} of uint8 "
+                f"{tuple(pixels.shape)}: it must keep the size of the images and their type"
             )
-        return changed
+        return changed.to(images.device).float().div_(255)

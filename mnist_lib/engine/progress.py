@@ -17,7 +17,7 @@ class Progress:
     lines and shows nothing.
 
     As a context manager it swallows Ctrl-C and Jupyter's stop button and remembers them as
-    `interrupted`; what was finished before is kept.
+    `interrupted`; what was finished before is kept. In the end `seconds` says how long it all took.
     """
 
     REFRESH_SECONDS = 0.5
@@ -41,6 +41,7 @@ class Progress:
         return self
 
     def __exit__(self, kind, error, traceback) -> bool:
+        self.seconds = time.perf_counter() - self.started
         self.interrupted = kind is KeyboardInterrupt
         if self.interrupted:
             finished = max(0, self.epoch - 1)
@@ -54,10 +55,6 @@ class Progress:
         for epoch in range(1, self.epochs + 1):
             self.epoch, self.epoch_started = epoch, time.perf_counter()
             yield epoch
-
-    def seconds(self) -> float:
-        """Since the start of it all."""
-        return time.perf_counter() - self.started
 
     def finish_epoch(self, row: dict) -> dict:
         """Show the epoch's results; returns them with the seconds that it took."""
@@ -80,7 +77,6 @@ class Progress:
         if self.display is not None:
             self.show()
         elif self.bar is not None:
-            self.bar.clear()
             self.bar.write(text, file=sys.stdout)
             self.bar.reset()
         elif not self.quiet:

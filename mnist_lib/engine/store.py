@@ -13,6 +13,7 @@ from mnist_lib.engine.environment import output_folder
 # ---- what a record is ---------------------------------------------------------------------------
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -23,14 +24,17 @@ class Checked(BaseModel):
 
 
 class Epoch(Checked):
-    """What is needed of an epoch; validation is missing where no image was set aside."""
+    """What is measured in each epoch; validation is missing where no image was set aside."""
 
     epoch: Count
+    learning_rate: float
     train_loss: float
     train_accuracy: Fraction
-    validation_accuracy: Fraction | None = None
+    validation_loss: float = None
+    validation_accuracy: Fraction = None
+    test_loss: float
     test_accuracy: Fraction
-    seconds: Annotated[float, Field(ge=0)]
+    seconds: Seconds
 
 
 class Machine(Checked):
@@ -45,12 +49,12 @@ class Record(Checked):
 
     recipe: str
     settings: dict[str, str]
-    fingerprint: str
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
     seed: Annotated[int, Field(ge=0)]
     short: bool
     parameters: Count
     history: Annotated[list[Epoch], Field(min_length=1)]
-    seconds: Annotated[float, Field(ge=0)]
+    seconds: Seconds
     machine: Machine
 
     @model_validator(mode="after")
@@ -63,13 +67,32 @@ class Record(Checked):
         return self
 
 
-def set_aside(path: Path, fingerprint: str) -> None:
-    """Move the files of another recipe with this name to replaced/, and say so."""
+def checked(text: str | bytes) -> dict:
+    """The record that this JSON holds; ValueError names the first place where it is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+        return Record.model_validate_json(text).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+# ---- writing ------------------------------------------------------------------------------------
+
+
+def as_json(record: dict) -> str:
+    """The record as text; ValueError if it could not be read again."""
+    checked(json.dumps(record))
+    return json.dumps(record, indent=1, allow_nan=False) + "\n"
+
+
+def set_aside(path: Path, fingerprint: str) -> None:
+    """Move another recipe's record of this name, and its checkpoint, to replaced/, and say so."""
+    try:
+        found = read_record(path)["fingerprint"]
     except FileNotFoundError:
         return
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         found = "unreadable"
     if found == fingerprint:
         return
@@ -79,8 +102,7 @@ def set_aside(path: Path, fingerprint: str) -> None:
         if file.exists():
             os.replace(file, folder / f"{found}-{file.name}")
     warnings.warn(
-        f"{path} was of another recipe named '{path.parent.name}'; it is in {folder} now",
-        stacklevel=3,
+        f"{path} was not of this recipe '{path.parent.name}'; it is in {folder} now", stacklevel=3
     )
 
 
@@ -93,33 +115,20 @@ def read_records(results: Path, name: str | None = None) -> tuple[list[dict], li
     name  of one recipe; None: of all
     """
     records, problems = [], []
-    folders = (results / "runs").glob("*") if name is None else [results / "runs" / name]
-    for path in sorted(path for folder in folders for path in folder.glob("seed-*.json")):
+    for path in sorted(results.glob(f"runs/{name or '*'}/seed-*.json")):
         try:
             records.append(read_record(path))
         except (OSError, ValueError) as error:
-            problems.append(f"skipped the unreadable record {path}: {reason(error)}")
+            problems.append(f"skipped the unreadable record {path}: {error}")
     return sorted(records, key=lambda record: (record["recipe"], record["seed"])), problems
 
 
 def read_record(path: Path) -> dict:
     """One record as it stands in its file; OSError or ValueError where it cannot be trusted."""
-    record = json.loads(path.read_text(encoding="utf-8"))
-    checked = Record.model_validate(record)
-    place = (path.parent.name, path.name)
-    if place != (checked.recipe, f"seed-{checked.seed}.json"):
-        raise ValueError(
-            f"it is of '{checked.recipe}', seed {checked.seed}, and not where it belongs"
-        )
-    if checked.short and output_folder(short=True) not in path.parents:
+    record = checked(path.read_bytes())
+    recipe, seed = record["recipe"], record["seed"]
+    if (path.parent.name, path.name) != (recipe, f"seed-{seed}.json"):
+        raise ValueError(f"it is of '{recipe}', seed {seed}, and not where it belongs")
+    if record["short"] and output_folder(short=True) not in path.parents:
         raise ValueError("it is of a shortened run")
     return record
-
-
-def reason(error: Exception) -> str:
-    """An error in a line; of pydantic's several the first, with the place that it means."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        return f"{place}: {first['msg']}" if place else first["msg"]
-    return str(error)

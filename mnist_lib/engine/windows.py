@@ -1,5 +1,6 @@
-"""The layers that look through a window: its kernel, stride and padding, and a short name."""
+"""The layers that look through a window: kernel, stride and padding, their order, their names."""
 
+import torch
 from torch import nn
 
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
@@ -18,6 +19,28 @@ def window(layer: nn.Module, n_in: int) -> tuple[int, int, int]:
     k, s, p, d = (value[0] if isinstance(value, tuple) else value for value in settings)
     k = d * (k - 1) + 1
     return k, s, {"same": (k - 1) // 2, "valid": 0}.get(p, p)
+
+
+def check_follows(tensor: torch.Tensor, results: list, where: str) -> None:
+    """ValueError unless a tensor was computed from the last of these results and no earlier one.
+
+    results  `grad_fn` of the image and of what each layer has made of it so far
+    """
+    if origins(tensor.grad_fn, results) != {results[-1]}:
+        raise ValueError(
+            f"there is a branch {where}: a receptive field is only known where each layer follows "
+            "the one before it"
+        )
+
+
+def origins(step, results: list) -> set:
+    """Those of the results to which autograd's graph leads back from a step, the nearest only."""
+    if step in results:
+        return {step}
+    found = set()
+    for earlier, _ in getattr(step, "next_functions", ()):
+        found |= origins(earlier, results)
+    return found
 
 
 def describe(layer: nn.Module) -> str:

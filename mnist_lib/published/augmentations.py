@@ -96,10 +96,8 @@ class BrightnessContrast:
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         draws = torch.rand(2, len(images), 1, 1, 1, generator=generator, device=images.device)
-        brightness, contrast = (
-            (2 * draws[0] - 1) * self.brightness,
-            (2 * draws[1] - 1) * self.contrast,
-        )
+        brightness = (2 * draws[0] - 1) * self.brightness
+        contrast = (2 * draws[1] - 1) * self.contrast
         return (images * (1 + contrast) + brightness).clamp(0, 1)
 
 

@@ -10,11 +10,9 @@ from mnist_lib.data import TEST_SIZE
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.published.systems import CHOSEN, SYSTEMS
 from mnist_lib.recipes import Recipe
-from mnist_lib.records import records_of
-from mnist_lib.results import NoRecords, finals, mean_and_deviation
+from mnist_lib.records import NoRecords, records_of
+from mnist_lib.results import MISSING, mean_and_deviation
 from mnist_lib.summary import count_parameters
-
-MISSING = "–"
 
 
 @cache
@@ -32,10 +30,7 @@ def facts() -> dict[str, dict]:
 def facts_of(recipe: Recipe) -> dict:
     """What the source says of this system; LookupError says how to add what is not there."""
     if recipe.name not in facts():
-        raise LookupError(
-            f"results/published.json says nothing about '{recipe.name}': "
-            "add its facts there, with the same fields as those of the others"
-        )
+        raise LookupError(f"results/published.json says nothing about '{recipe.name}': add it")
     return facts()[recipe.name]
 
 
@@ -53,6 +48,14 @@ def point(recipe: Recipe) -> dict:
     return {"parameters": parameters, "mean": runs.mean(), "deviation": runs.std()}
 
 
+def points(steps: list[Recipe]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of `figures.accuracy_against_parameters`: these steps, and all systems."""
+    table = pd.DataFrame({"step": recipe.name, **point(recipe)} for recipe in steps)
+    systems = pd.DataFrame({"system": recipe.name, **point(recipe)} for recipe in SYSTEMS)
+    claimed = [facts_of(recipe)["claimed_test_accuracy"] for recipe in SYSTEMS]
+    return table, systems.assign(claimed=claimed)
+
+
 def binomial(accuracy: float) -> float:
     """Standard deviation of an accuracy if each of the 10,000 images were a throw of its own."""
     return math.sqrt(accuracy * (1 - accuracy) / TEST_SIZE)
@@ -65,25 +68,23 @@ def run_to_run() -> tuple[float, int]:
     in these units, because a system with twice the errors spreads more.
     raises NoRecords if no system has two
     """
-    seen, groups = set(), []
+    seen, squares, degrees = set(), 0.0, 0
     for recipe in SYSTEMS:
         runs = test_accuracies(recipe)
         runs = runs[[(recipe.fingerprint(), seed) not in seen for seed in runs.index]]
         seen |= {(recipe.fingerprint(), seed) for seed in runs.index}
         if len(runs) > 1:
-            groups.append(runs)
-    degrees = sum(len(runs) - 1 for runs in groups)
+            squares += (len(runs) - 1) * runs.var() / binomial(runs.mean()) ** 2
+            degrees += len(runs) - 1
     if degrees == 0:
         raise NoRecords("no system has two seeds yet, so nothing is known about deviation")
-    squares = sum((len(runs) - 1) * runs.var() / binomial(runs.mean()) ** 2 for runs in groups)
     return math.sqrt(squares / degrees), degrees
 
 
 def noise(accuracy: float, seeds: int, deviation: float, degrees: int, published: int = 1) -> float:
     """By how much the means of so many published runs and of ours differ by chance (95 %).
 
-    accuracy         about which both lie
-    deviation, degrees  from `run_to_run`
+    accuracy  about which both lie; deviation and degrees come from `run_to_run`
     """
     from scipy import stats  # takes a second to import
 
@@ -105,41 +106,41 @@ def comparison() -> pd.DataFrame:
         deviation = run_to_run()
     except NoRecords:
         deviation = None
-    rows = [as_row(recipe, facts_of(recipe), deviation) for recipe in SYSTEMS]
+    rows = [as_row(recipe, deviation) for recipe in SYSTEMS]
     return pd.DataFrame(rows).set_index("system")
 
 
-def as_row(recipe: Recipe, fact: dict, deviation: tuple[float, int] | None) -> dict:
+def as_row(recipe: Recipe, deviation: tuple[float, int] | None) -> dict:
     """One row of the comparison, as text."""
-    log, records = fact["log_test_accuracy"], records_of(recipe)
-    runs = test_accuracies(recipe)
-    row = {
+    fact, runs = facts_of(recipe), test_accuracies(recipe)
+    log = fact["log_test_accuracy"]
+    parameters = f"{fact['parameters']:,}"
+    if fact["claimed_parameters"] != fact["parameters"]:
+        parameters += f" (claimed {fact['claimed_parameters']:,})"
+    gap, within = MISSING, MISSING
+    if len(runs):
+        points = difference(recipe)
+        gap = f"{points * 100:+.2f}" if log else f"({points * 100:+.2f})"
+        if log and deviation:
+            by_chance = abs(points) <= noise(log[-1], len(runs), *deviation)
+            within = "yes" if by_chance else "no"
+    seconds = pd.Series([record["seconds"] for record in records_of(recipe)], dtype=float).median()
+    return {
         "system": recipe.name,
         "change": recipe.change,
-        "parameters": f"{fact['parameters']:,}",
+        "parameters": parameters,
         "epochs": recipe.epochs,
         "claimed": f"{fact['claimed_test_accuracy']:.2%}",
         "log": f"{log[-1]:.2%} (best {max(log):.2%})" if log else MISSING,
-        "here": mean_and_deviation(runs) if len(runs) else MISSING,
+        "here": mean_and_deviation(runs),
         "seeds": len(runs),
         "errors of 10,000": " ".join(str(round((1 - a) * TEST_SIZE)) for a in runs) or MISSING,
-        "difference": MISSING,
-        "within noise": MISSING,
+        "difference": gap,
+        "within noise": within,
         "chosen here": "in part" if recipe.name in CHOSEN else MISSING,
         "s/epoch there": str(fact["seconds_per_epoch"] or MISSING),
-        "s/epoch here": MISSING,
+        "s/epoch here": f"{seconds / recipe.epochs:.0f}" if len(runs) else MISSING,
     }
-    if fact["claimed_parameters"] != fact["parameters"]:
-        row["parameters"] += f" (claimed {fact['claimed_parameters']:,})"
-    if len(runs):
-        seconds = pd.Series([record["seconds"] for record in records]).median()
-        row["s/epoch here"] = f"{seconds / recipe.epochs:.0f}"
-        gap = difference(recipe)
-        row["difference"] = f"{gap * 100:+.2f}" if log else f"({gap * 100:+.2f})"
-        if log and deviation:
-            by_chance = abs(gap) <= noise(log[-1], len(runs), *deviation)
-            row["within noise"] = "yes" if by_chance else "no"
-    return row
 
 
 def difference(recipe: Recipe) -> float:
@@ -155,15 +156,9 @@ def contradictions() -> pd.DataFrame:
     """One row per slip of a source, with parameters and last accuracies found here."""
     rows = []
     for recipe in SYSTEMS:
-        found = {"train": MISSING, "test": MISSING}
-        if records_of(recipe):
-            runs = finals(recipe)
-            found = {
-                part: mean_and_deviation(runs[f"{part}_accuracy"]) for part in ("train", "test")
-            }
-        parameters = f"{facts_of(recipe)['parameters']:,}"
-        rows += [
-            {"system": recipe.name, "slip": slip, "parameters": parameters, **found}
-            for slip in facts_of(recipe)["slips"]
-        ]
+        fact, last = facts_of(recipe), [record["history"][-1] for record in records_of(recipe)]
+        found = {"parameters": f"{fact['parameters']:,}"}
+        for part in ("train", "test"):
+            found[part] = mean_and_deviation(pd.Series([row[f"{part}_accuracy"] for row in last]))
+        rows += [{"system": recipe.name, "slip": slip, **found} for slip in fact["slips"]]
     return pd.DataFrame(rows).set_index("system")

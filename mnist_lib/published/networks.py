@@ -108,24 +108,22 @@ def s1() -> nn.Sequential:
 # ---- S2: padded, a linear layer at the end ------------------------------------------------------
 
 
-def s2_1(dropout: float = 0.0) -> nn.Sequential:
-    look = partial(conv, then="relu", padding=1)
-    last = partial(look, then="relu dropout" if dropout else "relu", dropout=dropout)
+def s2(then: str, width: int, dropout: float) -> nn.Sequential:
+    look = partial(conv, then=then, padding=1)
+    last = partial(look, then=f"{then} dropout" if dropout else then, dropout=dropout)
     return nn.Sequential(
-        look(1, 8), look(8, 8), last(8, 8), pool(), conv(8, 4, 1),
+        look(1, 8), look(8, 8), last(8, width), pool(), conv(width, 4, 1),
         look(4, 8), look(8, 16), last(16, 16), pool(), conv(16, 4, 1),
         nn.Flatten(), nn.Linear(196, 10),
     )  # fmt: skip
+
+
+def s2_1(dropout: float = 0.0) -> nn.Sequential:
+    return s2("relu", 8, dropout)
 
 
 def s2_3(dropout: float) -> nn.Sequential:
-    look = partial(conv, then="norm relu", padding=1)
-    last = partial(look, then="norm relu dropout", dropout=dropout)
-    return nn.Sequential(
-        look(1, 8), look(8, 8), last(8, 16), pool(), conv(16, 4, 1),
-        look(4, 8), look(8, 16), last(16, 16), pool(), conv(16, 4, 1),
-        nn.Flatten(), nn.Linear(196, 10),
-    )  # fmt: skip
+    return s2("norm relu", 16, dropout)
 
 
 # ---- S3: biases everywhere, batches of 32 -------------------------------------------------------

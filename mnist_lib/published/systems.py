@@ -42,30 +42,21 @@ class Piecewise:
 CROP_AND_TURN = Chain((Sometimes(0.1, CenterZoom(22)), NearestAffine(degrees=15)))
 
 S0_1 = Recipe(
-    "S0-1",
-    "3 blocks, 2 max-pools",
-    networks.s0_1,
-    SGD(0.5, momentum=0.9),
-    StepDecay(every=10),
+    "S0-1", "3 blocks, 2 max-pools", networks.s0_1, SGD(0.5, momentum=0.9), StepDecay(every=10),
     holdout=0,
-)
+)  # fmt: skip
 S0_2 = S0_1.but("S0-2", "2 blocks, 1 max-pool, no padding", network=networks.s0_2)
 S0_3 = S0_2.but("S0-3", "depthwise separable", network=networks.s0_3)
 S0_4 = S0_3.but("S0-4", "wider, with a full first convolution", network=networks.s0_4)
 S0_5 = S0_4.but("S0-5", "crop and rotation", augment=CROP_AND_TURN)
 S0_6 = S0_5.but(
-    "S0-6",
-    "one cycle up to 1.0",
-    optimizer=SGD(1.0, momentum=0.9),
+    "S0-6", "one cycle up to 1.0", optimizer=SGD(1.0, momentum=0.9),
     schedule=OneCycle(peak=1.0, cycle_momentum=True),
-)
+)  # fmt: skip
 S1 = S0_5.but(
-    "S1",
-    "full convolutions, 19 epochs",
-    network=networks.s1,
-    optimizer=SGD(0.25, momentum=0.9),
-    epochs=19,
-)
+    "S1", "full convolutions, 19 epochs", network=networks.s1,
+    optimizer=SGD(0.25, momentum=0.9), epochs=19,
+)  # fmt: skip
 
 # ---- S2: padded, a linear layer at the end ------------------------------------------------------
 
@@ -75,11 +66,9 @@ S2_1 = Recipe(
 )  # fmt: skip
 S2_2 = S2_1.but("S2-2", "two dropout layers", network=partial(networks.s2_1, dropout=0.1))
 S2_3 = S2_2.but(
-    "S2-3",
-    "normalisation, wider, image transformations",
-    network=partial(networks.s2_3, dropout=0.1),
-    augment=NearestAffine(degrees=7, translate=0.1),
-)
+    "S2-3", "normalisation, wider, image transformations",
+    network=partial(networks.s2_3, dropout=0.1), augment=NearestAffine(degrees=7, translate=0.1),
+)  # fmt: skip
 
 # ---- S3: biases everywhere, batches of 32 -------------------------------------------------------
 
@@ -121,12 +110,9 @@ S4_5 = S4_4.but(
     )),
 )  # fmt: skip
 S4_6 = S4_5.but(
-    "S4-6",
-    "wider end, two layers after the pooling, one cycle",
-    network=networks.s4_6,
-    optimizer=SGD(0.015, momentum=0.7),
-    schedule=OneCycle(peak=0.015, cycle_momentum=True),
-)
+    "S4-6", "wider end, two layers after the pooling, one cycle", network=networks.s4_6,
+    optimizer=SGD(0.015, momentum=0.7), schedule=OneCycle(peak=0.015, cycle_momentum=True),
+)  # fmt: skip
 
 # ---- all of them --------------------------------------------------------------------------------
 

@@ -55,22 +55,16 @@ def quick(**changes) -> partial:
 # The last step of https://github.com/tuomaso/train_mnist_fast, whose 30 runs end at
 # 99.041 ± 0.066 %. It takes the images in the order of the files; here they are shuffled.
 PUBLISHED = Recipe(
-    "published",
-    "two convolutions, Adam, one cycle in one epoch",
-    two_convolutions,
-    Adam(0.01, betas=(0.7, 0.9)),
-    OneCycle(peak=0.01),
-    batch_size=256,
-    epochs=1,
-)
+    "published", "two convolutions, Adam, one cycle in one epoch", two_convolutions,
+    Adam(0.01, betas=(0.7, 0.9)), OneCycle(peak=0.01), batch_size=256, epochs=1,
+)  # fmt: skip
 CROPPED = PUBLISHED.but(
     "cropped", "2 pixels less at each border", network=partial(two_convolutions, border=2)
 )
 NARROWER = CROPPED.but(
-    "narrower",
-    "16 channels in place of 24 in the first convolution",
+    "narrower", "16 channels in place of 24 in the first convolution",
     network=partial(two_convolutions, first=16, border=2),
-)
+)  # fmt: skip
 NORMALISED = NARROWER.but("normalised", "batch normalisation", network=quick(hidden=256))
 HALF_HIDDEN = NORMALISED.but("half-hidden", "128 hidden units in place of 256", network=quick())
 ENTRIES = [PUBLISHED, CROPPED, NARROWER, NORMALISED, HALF_HIDDEN]
@@ -85,15 +79,12 @@ TRIED = [
     HALF_HIDDEN.but("batch-128", "batches of 128", batch_size=128),
     HALF_HIDDEN.but("batch-512", "batches of 512", batch_size=512),
     HALF_HIDDEN.but(
-        "rate-0.02",
-        "twice the rate",
-        optimizer=Adam(0.02, betas=(0.7, 0.9)),
-        schedule=OneCycle(peak=0.02),
+        "rate-0.02", "twice the rate",
+        optimizer=Adam(0.02, betas=(0.7, 0.9)), schedule=OneCycle(peak=0.02),
     ),
     HALF_HIDDEN.but("usual-betas", "Adam's usual betas", optimizer=Adam(0.01)),
     HALF_HIDDEN.but(
-        "earlier-peak",
-        "the highest rate after 15 % of the steps in place of 30 %",
+        "earlier-peak", "the highest rate after 15 % of the steps in place of 30 %",
         schedule=OneCycle(peak=0.01, warmup=0.15),
     ),
-]
+]  # fmt: skip

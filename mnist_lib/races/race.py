@@ -1,6 +1,5 @@
 """How few seconds to a goal: recipes raced against each other, and the tables of what came out."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
@@ -8,16 +7,13 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mnist_lib.data import Digits
-from mnist_lib.recipes import Recipe
 from mnist_lib.records import Run
 from mnist_lib.results import mean_and_deviation, with_interval
 from mnist_lib.train import fit
 from mnist_lib.visualize import new_figure
 
 
-def race(
-    recipes: Iterable[Recipe], digits: Digits, seeds: Iterable[int], device: str = "auto"
-) -> pd.DataFrame:
+def race(recipes, digits: Digits, seeds, device: str = "auto", threads: int = 1) -> pd.DataFrame:
     """Train all recipes with all seeds, seed by seed, so that a slow minute hits them all.
 
     returns  a row per run: recipe and its fingerprint, seed, seconds (training and evaluation, data
@@ -25,28 +21,28 @@ def race(
              device, threads, PyTorch's version
     raises   KeyboardInterrupt after Ctrl-C: half a race is none
     """
-    recipes = list(recipes)
-    finish(recipes[0], digits, 0, device)  # not counted: everything is cold
+    runs = [(recipes[0], 0), *((recipe, seed) for seed in seeds for recipe in recipes)]
     rows = []
-    for seed in tqdm(list(seeds), unit="seed", disable=None):
-        for recipe in recipes:
-            run = finish(recipe, digits, seed, device)
-            row = {"recipe": recipe.name, "fingerprint": recipe.fingerprint(), "seed": seed}
-            row["seconds"] = run.seconds
-            for accuracy in ("validation_accuracy", "test_accuracy"):
-                if accuracy in run.history[-1]:
-                    row[accuracy] = run.history[-1][accuracy]
-            row |= {"device": run.machine["device"], "threads": run.machine["threads"]}
-            rows.append({**row, "torch": run.machine["torch"]})
-    return pd.DataFrame(rows)
+    for recipe, seed in tqdm(runs, unit="run", disable=None):
+        run = fit(recipe, digits, seed, device, threads, quiet=True)
+        if run.interrupted:
+            raise KeyboardInterrupt
+        rows.append(as_row(run))
+    return pd.DataFrame(rows[1:])  # the first does not count: everything was cold
 
 
-def finish(recipe: Recipe, digits: Digits, seed: int, device: str) -> Run:
-    """A silent run to its end; KeyboardInterrupt if somebody stopped it."""
-    run = fit(recipe, digits, seed, device, quiet=True)
-    if run.interrupted:
-        raise KeyboardInterrupt
-    return run
+def as_row(run: Run) -> dict:
+    """What a race keeps of a run."""
+    last = run.history[-1]
+    parts = [part for part in ("validation_accuracy", "test_accuracy") if part in last]
+    return {
+        "recipe": run.recipe.name,
+        "fingerprint": run.recipe.fingerprint(),
+        "seed": run.seed,
+        "seconds": run.seconds,
+        **{part: last[part] for part in parts},
+        **{name: run.machine[name] for name in ("device", "threads", "torch")},
+    }
 
 
 def without_test(digits: Digits) -> Digits:
@@ -60,22 +56,19 @@ def standings(table: pd.DataFrame, accuracy: str) -> pd.DataFrame:
 
     accuracy  the column to show, 'validation_accuracy' or 'test_accuracy'
     """
-    runs = table.pivot(index="seed", columns="recipe")
-    first = table["recipe"].iloc[0]
+    runs, names = table.pivot(index="seed", columns="recipe"), table["recipe"].unique()
     rows = []
-    for name in dict.fromkeys(table["recipe"]):
-        seconds, accuracies = runs["seconds"][name], runs[accuracy][name]
-        part = with_interval(seconds / runs["seconds"][first])
-        relative = f"{part['mean']:.2f} [{part['low']:.2f}, {part['high']:.2f}]"
-        rows.append(
-            {
-                "recipe": name,
-                "seeds": len(seconds),
-                "seconds": f"{seconds.mean():.2f} ± {seconds.std():.2f}",
-                "time relative to the first": relative,
-                accuracy.replace("_", " "): mean_and_deviation(accuracies),
-            }
-        )
+    for name in names:
+        seconds = runs["seconds"][name]
+        part = with_interval(seconds / runs["seconds"][names[0]])
+        row = {
+            "recipe": name,
+            "seeds": len(seconds),
+            "seconds": f"{seconds.mean():.2f} ± {seconds.std():.2f}",
+            "time relative to the first": "{mean:.2f} [{low:.2f}, {high:.2f}]".format(**part),
+            accuracy.replace("_", " "): mean_and_deviation(runs[accuracy][name]),
+        }
+        rows.append(row)
     return pd.DataFrame(rows).set_index("recipe")
 
 
@@ -86,8 +79,7 @@ def accuracy_against_seconds(table: pd.DataFrame, goal: float) -> Figure:
     goal   accuracy to reach, as a line
     """
     figure, axis = new_figure(6.5, 3.4)
-    for number, name in enumerate(dict.fromkeys(table["recipe"])):
-        runs = table[table["recipe"] == name]
+    for number, (name, runs) in enumerate(table.groupby("recipe", sort=False)):
         seconds, accuracies = runs["seconds"], 100 * runs["test_accuracy"]
         axis.plot(seconds, accuracies, ".", color=f"C{number}", alpha=0.4)
         axis.errorbar(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_lib.engine.environment import is_short, output_folder
@@ -16,9 +16,7 @@ from mnist_lib.records import load_records
 DEFAULT_SEED = 1  # of the notebooks as they stand; its runs are the pages that readers see
 DEFAULT_SYSTEM = "S4-6"  # of the notebook that runs any of the published systems
 KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
-
-# a notebook's parameters say what it makes
-RUNS_SYSTEMS, RUNS_RACES = "SYSTEM", "FINAL_SEEDS"
+RUNS_SYSTEMS, RUNS_RACES = "SYSTEM", "FINAL_SEEDS"  # parameters of the notebooks that do so
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,30 @@ class Job:
 
     def executed(self, kind: str = "") -> Path:
         """Its executed copy; kind '.part' is one being made, '.failed' one that stopped early."""
-        name = "-".join([self.notebook.stem, *filter(None, [self.system]), f"seed-{self.seed}"])
+        name = str(self).replace(" ", "-")
         return output_folder() / "executed" / f"{name}{kind}.ipynb"
 
 
-def find_notebooks(names: Iterable[str], folder: Path) -> list[Path]:
+def choose(names: list[str], systems: list[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """The notebooks and published systems that a command means; systems have their own notebook.
+
+    systems  names, or 'all'
+    raises   ValueError for unknown names, or for both at once
+    """
+    if names and systems:
+        raise ValueError("--system runs a notebook of its own; leave out the others")
+    if "all" in systems and len(systems) > 1:
+        raise ValueError("--system all means every one; leave out the other names")
+    chosen = SYSTEMS if systems == ["all"] else map(system, systems or [DEFAULT_SYSTEM])
+    notebooks = find_notebooks(names, folder)
+    if systems:
+        notebooks = [path for path in notebooks if has_parameter(path, RUNS_SYSTEMS)]
+    if not notebooks:
+        raise ValueError(f"no notebook in {folder} has the parameter {RUNS_SYSTEMS}")
+    return notebooks, list(dict.fromkeys(recipe.name for recipe in chosen))
+
+
+def find_notebooks(names: list[str], folder: Path) -> list[Path]:
     """The notebooks NN_name.ipynb of these numbers, stems or paths, in order; no names: all.
 
     raises ValueError that names what there is
@@ -61,53 +78,18 @@ def find_notebooks(names: Iterable[str], folder: Path) -> list[Path]:
     available = sorted(folder.resolve().glob("[0-9][0-9]_*.ipynb"))
     if not available:
         raise ValueError(f"there are no notebooks NN_name.ipynb in {folder}")
-    chosen = set(available) if not names else set()
     for name in names:
-        matches = [path for path in available if is_called(path, name)]
-        if not matches:
+        if not any(is_called(path, name) for path in available):
             stems = ", ".join(path.stem for path in available)
             raise ValueError(f"there is no notebook '{name}'; there are {stems}")
-        chosen.update(matches)
-    return [path for path in available if path in chosen]
+    return [p for p in available if not names or any(is_called(p, name) for name in names)]
 
 
 def is_called(notebook: Path, name: str) -> bool:
     """Whether the name means this notebook: '02', '2', '02_skeleton' or a path to it."""
     number = notebook.stem[:2]
-    short_names = (notebook.name, notebook.stem, number, number.lstrip("0"))
-    return name in short_names or Path(name).resolve() == notebook.resolve()
-
-
-def find_systems(names: Iterable[str]) -> list[str]:
-    """The published systems of these names, or of 'all'; ValueError that names what there is."""
-    names = list(names)
-    if "all" in names and len(names) > 1:
-        raise ValueError("--system all means every one; leave out the other names")
-    return [recipe.name for recipe in (SYSTEMS if names == ["all"] else map(system, names))]
-
-
-def choose(names: list[str], systems: list[str], folder: Path) -> tuple[list[Path], list[str]]:
-    """The notebooks and published systems that a command means; systems have their own notebook.
-
-    raises ValueError for unknown names, or for both at once
-    """
-    if names and systems:
-        raise ValueError("--system runs a notebook of its own; leave out the others")
-    notebooks = find_notebooks(names, folder)
-    if systems:
-        notebooks = [path for path in notebooks if has_parameter(path, RUNS_SYSTEMS)]
-    return notebooks, find_systems(systems or [DEFAULT_SYSTEM])
-
-
-def has_parameter(notebook: Path, name: str) -> bool:
-    """Whether the notebook's cell of parameters sets this one; a broken notebook has none."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError):
-        return False
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    lines = "".join("".join(cell["source"]) for cell in tagged).splitlines()
-    return any(line.startswith(f"{name} =") for line in lines)
+    short_names = (number, number.lstrip("0"), notebook.stem, notebook.name)
+    return name in short_names or Path(name).resolve() == notebook
 
 
 def plan(
@@ -121,17 +103,13 @@ def plan(
 
     systems  the published systems that their notebook is run for
     """
-    training, looking = [], []
-    for path in notebooks:
-        if has_parameter(path, RUNS_SYSTEMS):
-            training += [(path, name) for name in systems]
-        elif recipes_of(path.stem):
-            training.append((path, None))
-        else:
-            looking.append((path, None))
-    planned = [(path, seed, name) for seed in dict.fromkeys(seeds) for path, name in training]
-    planned += [(path, DEFAULT_SEED, name) for path, name in looking]
-    return [Job(path, seed, device, name, threads) for path, seed, name in planned]
+    jobs = [
+        Job(path, DEFAULT_SEED, device, name, threads)
+        for path in notebooks
+        for name in (systems if has_parameter(path, RUNS_SYSTEMS) else [None])
+    ]
+    training = [replace(job, seed=s) for s in dict.fromkeys(seeds) for job in jobs if job.recipes]
+    return training + [job for job in jobs if not job.recipes]
 
 
 def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
@@ -141,15 +119,14 @@ def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
     of all seeds and of the steps before it, so the pages follow one by one; notebooks that look at
     everything come last. Shortened runs are no pages, so all that train may run at once.
     """
-    training = [job for job in jobs if job.recipes]
+    pages = [job for job in jobs if job.recipes and job.makes_page and not is_short()]
+    others = [job for job in jobs if job.recipes and job not in pages]
     looking = [job for job in jobs if not job.recipes]
-    if is_short():
-        groups = [(training, width), (looking, width)]
-    else:
-        pages = [job for job in training if job.makes_page]
-        others = [job for job in training if not job.makes_page]
-        groups = [(others, width), (pages, 1), (looking, 1)]
+    groups = [(others, width), (pages, 1), (looking, width if is_short() else 1)]
     return [(group, at_once) for group, at_once in groups if group]
+
+
+# ---- what is finished ---------------------------------------------------------------------------
 
 
 def unfinished(jobs: list[Job], renew: bool = False) -> list[Job]:
@@ -185,7 +162,7 @@ def has_executed_copy(job: Job) -> bool:
     try:
         metadata = json.loads(job.executed().read_text(encoding="utf-8"))["metadata"]
         return metadata.get(KEY, {}).get("key") == key_of(job)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -194,11 +171,30 @@ def key_of(job: Job) -> str:
 
     The bootstrap cell is left out: `make badges` writes the repository's address into it.
     """
-    cells = json.loads(job.notebook.read_text(encoding="utf-8"))["cells"]
-    code = [
-        "".join(cell["source"])
-        for cell in cells
-        if cell["cell_type"] == "code" and "bootstrap" not in cell["metadata"].get("tags", [])
-    ]
+    code = [source for tags, source in code_cells(job.notebook) if "bootstrap" not in tags]
     decisive = [code, [recipe.fingerprint() for recipe in job.recipes], job.seed]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]
+
+
+# ---- what a notebook says -----------------------------------------------------------------------
+
+
+def has_parameter(notebook: Path, name: str) -> bool:
+    """Whether the notebook's cell of parameters sets this one; a broken notebook has none."""
+    try:
+        cells = [source for tags, source in code_cells(notebook) if "parameters" in tags]
+    except (OSError, ValueError):
+        return False
+    return any(line.startswith(f"{name} =") for cell in cells for line in cell.splitlines())
+
+
+def code_cells(notebook: Path) -> list[tuple[list[str], str]]:
+    """Tags and source of each cell of code; OSError or ValueError if deleted or broken."""
+    try:
+        return [
+            (cell["metadata"].get("tags", []), "".join(cell["source"]))
+            for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+            if cell["cell_type"] == "code"
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{notebook} is no notebook: it is not JSON with cells") from None

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +14,12 @@ from mnist_lib.data import load_mnist
 from mnist_lib.engine import store
 from mnist_lib.engine.environment import results_folder
 from mnist_lib.engine.files import write_atomically
-from mnist_lib.published import comparison, figures
-from mnist_lib.published.systems import SYSTEMS
+from mnist_lib.published.comparison import comparison, points
+from mnist_lib.published.figures import accuracy_against_parameters
 from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
-from mnist_lib.records import load_checkpoint, records_of
-from mnist_lib.results import NoRecords, finals, ledger, mean_and_deviation
+from mnist_lib.records import NoRecords, load_checkpoint, records_of
+from mnist_lib.results import finals, ledger, mean_and_deviation
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
@@ -27,49 +28,57 @@ TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch he
 def rebuild() -> tuple[list[Path], list[str]]:
     """Write figures/*.png and the README's regions; returns what was written, and what was wrong.
 
-    Everything is made before anything is written, so a mistake leaves the old pages whole.
+    Everything is made before anything is written, and nothing is written beside a README without
+    the regions: it is of another project.
     raises NoRecords if there are no records of the journey
     """
-    _, problems = store.read_records(results_folder())
     recipes = [recipe for recipe in journey.JOURNEY if records_of(recipe)]
     if not recipes:
         raise NoRecords("no records yet: python -m mnist_lib run makes them")
+    figures = {
+        "accuracy-against-parameters": lambda: accuracy_against_parameters(*points(recipes)),
+        "journey": lambda: journey_curves(recipes),
+        "mistakes": mistakes,
+    }
+    regions = {
+        "result": headline,
+        "minutes": lambda: minutes(recipes),
+        "ledger": lambda: as_markdown(ledger(recipes)),
+        "systems": lambda: as_markdown(comparison().drop(columns=TOO_WIDE)),
+        "fastest": fastest,
+        "speed": speeds,
+    }
+    _, problems = store.read_records(results_folder())
     project = results_folder().parent
     contents = {
-        project / "figures" / "accuracy-against-parameters.png": as_png(overview(recipes)),
-        project / "figures" / "journey.png": as_png(journey_curves(recipes)),
+        project / "figures" / f"{name}.png": as_png(figure)
+        for name, figure in made(figures, problems).items()
     }
-    try:
-        contents[project / "figures" / "mistakes.png"] = as_png(mistakes())
-    except (FileNotFoundError, ValueError, NoRecords) as error:
-        problems.append(str(error))
     readme = project / "README.md"
     if readme.exists():
-        text = readme.read_text(encoding="utf-8")
-        for region, make in regions(recipes).items():
-            try:
-                text = fill(text, region, make())
-            except (FileNotFoundError, NoRecords):
-                pass  # not measured yet: what the region says stays
-            except ValueError as error:
-                problems.append(str(error))
+        try:
+            text = readme.read_text(encoding="utf-8")
+            for region, content in made(regions, problems).items():
+                text = fill(text, region, content)
+        except ValueError as error:
+            return [], [*problems, f"nothing is written beside {readme}: {error}"]
         contents[readme] = text
     for path, content in contents.items():
         write_atomically(path, content)
     return list(contents), problems
 
 
-def regions(recipes) -> dict:
-    """The generated regions of the README, each with what makes its text."""
-    columns = TOO_WIDE
-    return {
-        "result": headline,
-        "minutes": lambda: minutes(recipes),
-        "ledger": lambda: as_markdown(ledger(recipes)),
-        "systems": lambda: as_markdown(comparison.comparison().drop(columns=columns)),
-        "fastest": fastest,
-        "speed": speeds,
-    }
+def made(makers: dict[str, Callable], problems: list[str]) -> dict:
+    """What could be made, by name; what is wrong with the rest is added to the problems."""
+    found = {}
+    for name, make in makers.items():
+        try:
+            found[name] = make()
+        except NoRecords:
+            pass  # not measured yet
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    return found
 
 
 def as_png(figure: Figure) -> bytes:
@@ -79,28 +88,15 @@ def as_png(figure: Figure) -> bytes:
     return picture.getvalue()
 
 
-def overview(recipes) -> Figure:
-    """Accuracy against parameters: every step with its error bar beside the published systems."""
-    steps, systems = [], []
-    for recipe in recipes:
-        steps.append({"step": recipe.name, **comparison.point(recipe)})
-    for recipe in SYSTEMS:
-        claimed = comparison.facts_of(recipe)["claimed_test_accuracy"]
-        systems.append({"system": recipe.name, "claimed": claimed, **comparison.point(recipe)})
-    return figures.accuracy_against_parameters(pd.DataFrame(steps), pd.DataFrame(systems))
-
-
 def journey_curves(recipes) -> Figure:
     """Test error of every step, epoch by epoch; side tracks are left to their notebooks."""
-    side_tracks = set(journey.JOURNEY) - set(journey.STEPS)
-    return visualize.compare_curves(
-        {r.name: records_of(r) for r in recipes if r not in side_tracks}
-    )
+    steps = [recipe for recipe in recipes if recipe in journey.STEPS]
+    return visualize.compare_curves({recipe.name: records_of(recipe) for recipe in steps})
 
 
 def mistakes() -> Figure:
     """The test digits that the best step gets wrong with its first recorded seed."""
-    seed = finals(journey.BEST).index[0]
+    seed = int(finals(journey.BEST).index[0])
     digits, model = load_mnist(), load_checkpoint(journey.BEST, seed)
     return visualize.show_mistakes(
         digits.test_images, digits.test_labels, predict(model, digits.test_images)
@@ -132,46 +128,40 @@ def fastest() -> str:
 
 
 def speeds() -> str:
-    """All benchmarks; FileNotFoundError if there are none."""
+    """All benchmarks; NoRecords if there are none."""
     paths = sorted(results_folder().glob("speed-*.json"))
     if not paths:
-        raise FileNotFoundError("no benchmark yet: make bench makes one")
+        raise NoRecords("no benchmark yet: make bench makes one")
     return "\n\n".join(map(speed, paths))
 
 
 def speed(path: Path) -> str:
     """A benchmark's ratios as a table, and the machine that they belong to."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    rows = []
-    for step, measured in found["steps"].items():
-        ratios = measured["times as long as the library"]
-        cells = {
-            name: f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
-            for name, ratio in ratios.items()
-        }
-        rows.append({"step": step, **cells})
-    machine = found["machine"]
-    device = machine.get("device_name") or machine["device"]
-    return (
-        f"{as_markdown(pd.DataFrame(rows).set_index('step'))}\n\n"
-        f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
-        f"highest) on {device}, {machine['threads']} threads, PyTorch {machine['torch']}."
-    )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        steps, machine = found["steps"], found["machine"]
+        ratios = pd.DataFrame({s: steps[s]["times as long as the library"] for s in steps}).T
+        table = ratios.map("{0[median]:.2f} ({0[lowest]:.2f} to {0[highest]:.2f})".format)
+        device = machine.get("device_name") or machine["device"]
+        return (
+            f"{as_markdown(table.rename_axis('step'))}\n\n"
+            f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
+            f"highest) on {device}, {machine['threads']} threads, PyTorch {machine['torch']}."
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no benchmark ({type(error).__name__}: {error})") from None
 
 
 def minutes(recipes) -> str:
-    """How long the trainings of each notebook take, from the records of its default seed."""
-    seconds: dict[str, float] = {}
-    threads = set()
+    """How long the trainings of each notebook take, from the first recorded seed of each recipe."""
+    seconds, machines = {}, set()
     for recipe in recipes:
-        for record in records_of(recipe):
-            if record["seed"] == 1:
-                notebook = recipe.name[:2]
-                seconds[notebook] = seconds.get(notebook, 0) + record["seconds"]
-                machine = record["machine"]
-                threads.add(f"{machine['device']}, threads: {machine['threads']}")
+        first = records_of(recipe)[0]
+        notebook, machine = recipe.name[:2], first["machine"]
+        seconds[notebook] = seconds.get(notebook, 0) + first["seconds"]
+        machines.add(f"{machine['device']}, threads: {machine['threads']}")
     times = " · ".join(f"{notebook}: {total / 60:.1f}" for notebook, total in seconds.items())
-    return f"Minutes of training per notebook ({'; '.join(sorted(threads))}): {times}."
+    return f"Minutes of training per notebook ({'; '.join(sorted(machines))}): {times}."
 
 
 def as_markdown(table: pd.DataFrame) -> str:
@@ -183,10 +173,7 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 
 def fill(text: str, region: str, content: str) -> str:
-    """Replace what stands between <!-- region --> and <!-- /region -->.
-
-    raises ValueError if the text has no such region
-    """
+    """Replace what stands between <!-- region --> and <!-- /region -->; ValueError without them."""
     pattern = re.compile(f"(<!-- {region} -->\n).*?(<!-- /{region} -->)", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"there is no region <!-- {region} --> … <!-- /{region} --> to fill")

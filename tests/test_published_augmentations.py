@@ -10,15 +10,17 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
-from mnist_lib import twins
-from mnist_lib.augment import Chain, RandomAffine, Sometimes, affine
+from mnist_lib.augment import RandomAffine, affine
 from mnist_lib.data import to_float
-from mnist_lib.twins import (
+from mnist_lib.published import augmentations
+from mnist_lib.published.augmentations import (
     BrightnessContrast,
     CenterZoom,
+    Chain,
     ColorJitter,
     NearestAffine,
     ShiftScaleRotate,
+    Sometimes,
 )
 
 GREY = 1 / 255  # the libraries round to whole grey values
@@ -137,7 +139,7 @@ def test_center_zoom_is_crop_and_resize(some):
 def drawn(monkeypatch, *values: float) -> None:
     """Let every image draw these numbers between 0 and 1."""
     monkeypatch.setattr(
-        twins.torch,
+        augmentations.torch,
         "rand",
         lambda *size, generator, device: torch.tensor(values).view(-1, 1, 1, 1, 1).expand(size),
     )
@@ -207,10 +209,10 @@ def test_half_of_the_images_get_their_brightness_before_their_contrast():
     images = torch.tensor([0.1, 0.9]).expand(4_000, 1, 2, 2)
     draws = torch.rand(3, 4_000, 1, 1, 1, generator=generator())
     brightness, contrast = (1 + (2 * draws[i] - 1) * 0.4 for i in (0, 1))
-    first = twins.change_contrast((images * brightness).clamp(0, 1), contrast)
+    first = augmentations.change_contrast((images * brightness).clamp(0, 1), contrast)
     changed = ColorJitter(0.4, 0.4)(images, generator())
     part = (changed == first).all(3).all(2).float().mean().item()
-    other = (twins.change_contrast(images, contrast) * brightness).clamp(0, 1)
+    other = (augmentations.change_contrast(images, contrast) * brightness).clamp(0, 1)
     same = (first == other).all(3).all(2).float().mean().item()
     assert same < 0.2 and part == pytest.approx(0.5 + same / 2, abs=0.03)
 
@@ -261,7 +263,9 @@ def test_the_ranges_are_those_of_random_affine(monkeypatch):
     """Same draws as RandomAffine, whose distribution is tested; shifts end on whole pixels."""
     seen = []
     monkeypatch.setattr(
-        twins, "affine", lambda images, *parameters, **options: seen.append(parameters) or images
+        augmentations,
+        "affine",
+        lambda images, *parameters, **options: seen.append(parameters) or images,
     )
     NearestAffine(degrees=10, translate=0.1, scale=0.2, shear=5)(
         torch.zeros(500, 1, 28, 28), generator()

@@ -6,10 +6,14 @@ import pandas as pd
 import pytest
 import torch
 
-from mnist_lib import fast, report
-from mnist_lib.fast import PUBLISHED, STEPS, load_race, race, save_race, summary, without_test
-from mnist_lib.jobs import Job, is_finished
-from mnist_lib.results import PROJECT
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.races import store
+from mnist_lib.races.entries import ENTRIES, PUBLISHED, TRIED, Crop
+from mnist_lib.races.race import race, standings, without_test
+from mnist_lib.races.store import is_recorded, load_race, save_race
+from mnist_lib.results import NoRecords
+from mnist_lib.runner import report
+from mnist_lib.runner.jobs import Job, is_finished
 from mnist_lib.summary import count_parameters
 
 PARAMETERS = [215_194, 141_466, 138_954, 139_002, 72_058]
@@ -20,14 +24,14 @@ def small(recipe):
 
 
 def test_the_networks_have_the_sizes_of_the_page():
-    assert [count_parameters(step.network()) for step in STEPS] == PARAMETERS
-    for step in STEPS:
+    assert [count_parameters(step.network()) for step in ENTRIES] == PARAMETERS
+    for step in ENTRIES:
         assert step.network()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
 def test_each_step_is_one_change_of_the_step_before():
-    assert all(after.parent is before for before, after in zip(STEPS, STEPS[1:], strict=False))
-    for step in STEPS[1:]:
+    assert all(after.parent is before for before, after in zip(ENTRIES, ENTRIES[1:], strict=False))
+    for step in ENTRIES[1:]:
         changed = {k for k, v in step.settings().items() if step.parent.settings()[k] != v}
         assert changed == {"network"}
 
@@ -41,11 +45,11 @@ def test_the_published_recipe_is_that_of_its_author():
 
 def test_a_crop_takes_away_the_border():
     images = torch.arange(28 * 28.0).view(1, 1, 28, 28)
-    assert torch.equal(fast.Crop(2)(images), images[..., 2:26, 2:26])
+    assert torch.equal(Crop(2)(images), images[..., 2:26, 2:26])
 
 
 def test_a_race_trains_every_recipe_with_every_seed_in_turn(synthetic, capsys):
-    recipes = [small(STEPS[0]), small(STEPS[-1])]
+    recipes = [small(ENTRIES[0]), small(ENTRIES[-1])]
     table = race(recipes, synthetic, [1, 2], "cpu")
     assert list(table["seed"]) == [1, 1, 2, 2]
     assert list(table["recipe"]) == ["published", "half-hidden"] * 2
@@ -70,12 +74,14 @@ RACE = pd.DataFrame(
         "test_accuracy": [0.99, 0.98, 0.99, 0.99, 0.99, 1.0],
         "device": "cpu",
         "threads": 2,
+        "fingerprint": ["012345678901", "1234e5678901"] * 3,
+        "torch": "2.10",
     }
 )
 
 
-def test_the_summary_compares_seed_by_seed_with_the_first():
-    table = summary(RACE, "test_accuracy")
+def test_the_standings_compare_seed_by_seed_with_the_first():
+    table = standings(RACE, "test_accuracy")
     assert list(table.index) == ["a", "b"] and list(table["seeds"]) == [3, 3]
     assert table.loc["a", "seconds"] == "5.00 ± 1.00"
     assert table.loc["a", "time relative to the first"] == "1.00 [1.00, 1.00]"
@@ -85,11 +91,53 @@ def test_the_summary_compares_seed_by_seed_with_the_first():
 
 
 def test_a_race_is_kept_and_read_back(results):
-    with pytest.raises(FileNotFoundError, match="run 11 makes it"):
+    with pytest.raises(NoRecords, match="run 11 makes it"):
         load_race("final")
     save_race(RACE, "final")
     pd.testing.assert_frame_equal(load_race("final"), RACE)
     assert (results / "fast-final.csv").exists()
+
+
+def test_a_race_cut_short_is_refused_at_any_length(results):
+    """Only after a whole seed nothing is missing; one seed alone has no deviation."""
+    path = save_race(RACE, "final")
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+    whole_seeds = {len("".join(lines[:count])) for count in (5, 7)}
+    for length in range(len(text) + 1):
+        path.write_text(text[:length])
+        if length in whole_seeds:
+            assert "nan" not in standings(load_race("final"), "test_accuracy").to_string()
+        else:
+            with pytest.raises(ValueError, match="fast-final.csv is (cut|no table of a race): "):
+                load_race("final")
+
+
+@pytest.mark.parametrize("column", RACE.columns)
+@pytest.mark.parametrize("value", ["", "nan", "inf", "-1", "two"])
+def test_a_cell_that_is_no_measurement_is_refused(results, column, value):
+    path = save_race(RACE.astype(object).replace({column: {RACE[column].iloc[3]: value}}), "final")
+    is_fine = column in ("recipe", "device", "fingerprint", "torch") and value not in ("", "nan")
+    if is_fine or (column in ("seed", "threads") and value == "-1"):
+        load_race("final")
+    else:
+        with pytest.raises(ValueError, match=f"{path.name} is (cut|no table of a race): "):
+            load_race("final")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a,b\n1,2\n", b"\xff\xfe\n", b'{"a": 1}\n'])
+def test_another_file_is_no_race(results, content):
+    path = save_race(RACE, "final")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="fast-final.csv is no table of a race"):
+        load_race("final")
+    assert not is_recorded()
+
+
+def test_a_table_of_another_race_is_not_the_final_one(results):
+    save_race(RACE.rename(columns={"test_accuracy": "validation_accuracy"}), "final")
+    with pytest.raises(ValueError, match="test_accuracy"):
+        load_race("final")
 
 
 def test_a_shortened_race_stays_away_from_the_recorded_one(results, monkeypatch):
@@ -103,10 +151,14 @@ def test_the_readme_tells_the_recorded_race(monkeypatch):
     assert report.fastest() in (PROJECT / "README.md").read_text(encoding="utf-8")
     final = load_race("final")
     assert final.groupby("recipe")["seed"].nunique().min() >= 20
-    assert set(final["recipe"]) == {STEPS[0].name, STEPS[-1].name}
-    assert fast.is_recorded()
+    assert set(final["recipe"]) == {ENTRIES[0].name, ENTRIES[-1].name}
+    assert is_recorded()
     for path in (PROJECT / "results").glob("speed-*.json"):
         assert report.speed(path) in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_race_runs_on_the_threads_that_are_asked_for(synthetic):
+    assert set(race([small(PUBLISHED)], synthetic, [1], "cpu", threads=2)["threads"]) == {2}
 
 
 def test_an_interrupted_race_is_none(synthetic, monkeypatch):
@@ -125,8 +177,8 @@ def test_a_recorded_race_is_not_run_again_until_a_recipe_changes(monkeypatch):
     assert is_finished(job, set(), renew=False)
     assert not is_finished(job, set(), renew=True)
     for steps in (
-        [replace(STEPS[0], batch_size=128), *STEPS[1:]],
-        [*STEPS[:-1], fast.TRIED[0]],  # recorded, but not as the last step of the final race
+        [replace(ENTRIES[0], batch_size=128), *ENTRIES[1:]],
+        [*ENTRIES[:-1], TRIED[0]],  # recorded, but not as the last step of the final race
     ):
-        monkeypatch.setattr(fast, "STEPS", steps)
+        monkeypatch.setattr(store, "ENTRIES", steps)
         assert not is_finished(job, set(), renew=False)
