@@ -11,11 +11,9 @@ from mnist_lib.engine.per_image import PerImage
 from mnist_lib.recipes import SGD, OneCycle, Recipe, StepDecay
 
 PLAIN = Recipe(
-    name="01-plain",
-    change="two convolutions and a fully connected head",
-    network=models.plain,
-    optimizer=SGD(learning_rate=0.02, momentum=0.9),
-)
+    "01-plain", "two convolutions and a fully connected head",
+    network=models.plain, optimizer=SGD(learning_rate=0.02, momentum=0.9),
+)  # fmt: skip
 
 SKELETON = PLAIN.but(
     "02-skeleton", "fully convolutional, global average pooling", network=models.skeleton
@@ -29,43 +27,27 @@ DROPOUT = BATCH_NORM.but(
 
 # dropout showed no gain, so the journey goes on from the step before it
 AUGMENTATION = BATCH_NORM.but(
-    "05-augmentation",
-    "each digit moved a little, anew in each epoch",
+    "05-augmentation", "each digit moved a little, anew in each epoch",
     augment=RandomAffine(degrees=7, translate=0.07, scale=0.1, shear=5),
-)
+)  # fmt: skip
 
 ALBUMENTATIONS = AUGMENTATION.but(
-    "05-albumentations",
-    "the same by albumentations, digit by digit",
-    augment=PerImage(
-        albumentations.Compose(
-            [
-                albumentations.Affine(
-                    rotate=(-7, 7),
-                    translate_percent=(-0.07, 0.07),
-                    scale=(0.9, 1.1),
-                    keep_ratio=True,
-                    shear={"x": (-5, 5), "y": (0, 0)},
-                    p=1.0,
-                )
-            ]
-        )
-    ),
-)
+    "05-albumentations", "the same by albumentations, digit by digit",
+    augment=PerImage(albumentations.Compose([albumentations.Affine(
+        rotate=(-7, 7), translate_percent=(-0.07, 0.07), scale=(0.9, 1.1), keep_ratio=True,
+        shear={"x": (-5, 5), "y": (0, 0)}, p=1.0,
+    )])),
+)  # fmt: skip
 
 STEP_DECAY = AUGMENTATION.but(
-    "06-step-decay",
-    "learning rate 0.15, a tenth of it after 10 epochs",
-    optimizer=SGD(learning_rate=0.15, momentum=0.9),
-    schedule=StepDecay(every=10),
-)
+    "06-step-decay", "learning rate 0.15, a tenth of it after 10 epochs",
+    optimizer=SGD(learning_rate=0.15, momentum=0.9), schedule=StepDecay(every=10),
+)  # fmt: skip
 
 ONE_CYCLE = AUGMENTATION.but(
-    "06-one-cycle",
-    "learning rate up to 0.15 and down again",
-    optimizer=SGD(learning_rate=0.15, momentum=0.9),
-    schedule=OneCycle(peak=0.15),
-)
+    "06-one-cycle", "learning rate up to 0.15 and down again",
+    optimizer=SGD(learning_rate=0.15, momentum=0.9), schedule=OneCycle(peak=0.15),
+)  # fmt: skip
 
 SEPARABLE = ONE_CYCLE.but("07-separable", "depthwise separable convolutions", network=models.lean)
 

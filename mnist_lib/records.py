@@ -9,13 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from mnist_lib.engine import store
-from mnist_lib.engine.environment import (
-    commit,
-    output_folder,
-    reading_folders,
-    results_folder,
-)
+from mnist_lib.engine import environment, store
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.recipes import Recipe
 from mnist_lib.summary import count_parameters
@@ -65,12 +59,9 @@ class Run:
         return pd.DataFrame(self.history or {"epoch": []}).set_index("epoch")
 
 
-# ---- writing ------------------------------------------------------------------------------------
-
-
 def record_path(name: str, seed: int, folder: Path | None = None) -> Path:
     """results/runs/<recipe>/seed-<n>.json; the checkpoint stands beside it with the ending .pt."""
-    return (folder or results_folder()) / "runs" / name / f"seed-{seed}.json"
+    return (folder or environment.results_folder()) / "runs" / name / f"seed-{seed}.json"
 
 
 def save(run: Run) -> Path:
@@ -87,7 +78,7 @@ def save(run: Run) -> Path:
     text, checkpoint = store.as_json(as_record(run)), BytesIO()
     weights = run.model.state_dict().items()
     torch.save({key: value.cpu().contiguous() for key, value in weights}, checkpoint)
-    path = record_path(name, run.seed, output_folder(run.short))
+    path = record_path(name, run.seed, environment.output_folder(run.short))
     store.set_aside(path, run.recipe.fingerprint())
     write_atomically(path.with_suffix(".pt"), checkpoint.getvalue())
     write_atomically(path, text)  # last: where there is a record, the run is complete
@@ -109,16 +100,13 @@ def as_record(run: Run) -> dict:
         "parameters": count_parameters(run.model),
         "history": run.history,
         "seconds": run.seconds,
-        "machine": {**run.machine, "commit": commit()},
+        "machine": {**run.machine, "commit": environment.commit()},
     }
-
-
-# ---- reading ------------------------------------------------------------------------------------
 
 
 def load_records(folder: Path | None = None, name: str | None = None) -> list[dict]:
     """All good records, or those of one name, by recipe and seed; others are named in warnings."""
-    records, problems = store.read_records(folder or results_folder(), name)
+    records, problems = store.read_records(folder or environment.results_folder(), name)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return records
@@ -127,7 +115,7 @@ def load_records(folder: Path | None = None, name: str | None = None) -> list[di
 def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
     """The records of exactly these settings; older versions of the recipe do not count."""
     fingerprint = recipe.fingerprint()
-    for place in [folder] if folder else reading_folders():
+    for place in [folder] if folder else environment.reading_folders():
         records = load_records(place, recipe.name)
         if found := [record for record in records if record["fingerprint"] == fingerprint]:
             return found
@@ -139,7 +127,7 @@ def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn
 
     raises FileNotFoundError or ValueError that says what to do
     """
-    places = [folder] if folder else reading_folders()
+    places = [folder] if folder else environment.reading_folders()
     paths = [record_path(recipe.name, seed, place).with_suffix(".pt") for place in places]
     path = next((path for path in paths if path.exists()), None)
     if path is None:

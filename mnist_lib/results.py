@@ -13,8 +13,6 @@ from mnist_lib.records import HOW_TO_MAKE, NoRecords, records_of
 
 MISSING = "–"
 
-# ---- tables and effects -------------------------------------------------------------------------
-
 
 def finals(recipe: Recipe, folder: Path | None = None) -> pd.DataFrame:
     """The last epoch of every recorded seed: one row per seed, accuracies as fractions."""
@@ -72,6 +70,8 @@ def with_interval(values: pd.Series) -> dict[str, float]:
 
 def as_interval(gain: dict) -> str:
     """'+0.12 [+0.05, +0.19]': an effect in percentage points with its 95 % interval."""
+    if math.isnan(gain["low"]):
+        return MISSING  # of a shortened run
     return f"{gain['mean'] * 100:+.2f} [{gain['low'] * 100:+.2f}, {gain['high'] * 100:+.2f}]"
 
 
@@ -104,9 +104,6 @@ def as_row(recipe: Recipe) -> dict:
     }
 
 
-# ---- targets and claims: sentences that code ticks or crosses -----------------------------------
-
-
 @dataclass(frozen=True)
 class Check:
     """A sentence and whether the measured results bear it out."""
@@ -114,19 +111,12 @@ class Check:
     sentence: str
     holds: bool
 
-    def __str__(self) -> str:
-        return f"{'✓' if self.holds else '✗'} {self.sentence}"
-
 
 class Checks(list):
     """Checks that show as one line each, in a terminal and on a notebook's page."""
 
     def __repr__(self) -> str:
-        return "\n".join(str(check) for check in self)
-
-    @property
-    def hold(self) -> bool:
-        return all(check.holds for check in self)
+        return "\n".join(f"{'✓' if check.holds else '✗'} {check.sentence}" for check in self)
 
 
 def claim(sentence: str, condition) -> Check:

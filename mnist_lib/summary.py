@@ -10,9 +10,8 @@ import torch
 import torchsummary
 from torch import nn
 
-from mnist_lib.engine.windows import WINDOWED, check_follows, describe, window
-
-INPUT_SIZE = (1, 28, 28)
+from mnist_lib.engine.checks import IMAGE
+from mnist_lib.engine.layer_windows import WINDOWED, check_follows, describe, window
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -29,7 +28,7 @@ def layer_table(model: nn.Module) -> str:
     """
     printed = io.StringIO()
     with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
-        torchsummary.summary(copy.deepcopy(model).cpu().eval(), INPUT_SIZE, device="cpu")
+        torchsummary.summary(copy.deepcopy(model).cpu().eval(), IMAGE, device="cpu")
     table = re.split(r"\n-+\nInput size", printed.getvalue())[0]  # without its estimates of memory
     total = count_parameters(model)
     if f"Total params: {total:,}\n" not in table:
@@ -50,7 +49,7 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
     image through a copy; raises ValueError for branches, and where something that is no layer
     changes the width.
     """
-    rows, n, j, r = [], INPUT_SIZE[-1], 1, 1
+    rows, n, j, r = [], IMAGE[-1], 1, 1
     walked = copy.deepcopy(model).cpu().eval()
 
     def visit(layer: nn.Module, images: tuple[torch.Tensor], output: torch.Tensor) -> None:
@@ -71,7 +70,7 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
         if isinstance(layer, WINDOWED):
             layer.register_forward_hook(visit)
     with torch.enable_grad():  # its graph remembers what was computed from what
-        image = torch.zeros(1, *INPUT_SIZE, requires_grad=True).clone()
+        image = torch.zeros(1, *IMAGE, requires_grad=True).clone()
         results = [image.grad_fn]
         check_follows(walked(image), results, "at the end")
     return pd.DataFrame(rows)

@@ -10,7 +10,14 @@ from torch import nn
 
 from mnist_lib.data import Batches, Digits
 from mnist_lib.engine import checks
-from mnist_lib.engine.device import choose_device, describe_machine, generator, seeded, use_threads
+from mnist_lib.engine.device import (
+    choose_device,
+    describe_machine,
+    epoch_seed,
+    generator,
+    seeded,
+    use_threads,
+)
 from mnist_lib.engine.environment import is_short
 from mnist_lib.engine.layers import accelerate
 from mnist_lib.engine.progress import Progress
@@ -51,7 +58,7 @@ def fit(
         with Progress(epochs, len(training), quiet) as progress:
             for epoch in progress:
                 row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
-                with seeded(3_000_003 + 1_000 * seed + epoch, device):
+                with seeded(epoch_seed(seed, epoch), device):
                     measured = train_epoch(model, training, optimizer, schedule, progress.step)
                 row["train_loss"], row["train_accuracy"] = measured
                 for part, batches in evaluation.items():
@@ -141,9 +148,6 @@ def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
     }
 
 
-# ---- the learning rate range test ---------------------------------------------------------------
-
-
 def find_learning_rate(
     recipe: Recipe,
     digits: Digits,
@@ -163,12 +167,12 @@ def find_learning_rate(
     """
     device = choose_device(device)
     checks.check_recipe(recipe, seed)
-    model = accelerate(recipe.new_network(seed), device).train()
-    optimizer = recipe.optimizer.build(model)
-    batches = training_batches(recipe, digits, seed, device)
-    rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()
     rows, mean = [], 0.0
     with use_threads(1), seeded(seed, device):
+        model = accelerate(recipe.new_network(seed), device).train()
+        optimizer = recipe.optimizer.build(model)
+        batches = training_batches(recipe, digits, seed, device)
+        rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()
         for step, (rate, (x, y)) in enumerate(zip(rates, batches, strict=False), start=1):
             for group in optimizer.param_groups:
                 group["lr"] = rate

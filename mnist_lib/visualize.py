@@ -1,4 +1,4 @@
-"""Every figure of the notebooks and of the README; each function returns a matplotlib Figure.
+"""Figures of digits, runs and mistakes; each function returns a matplotlib Figure.
 
 Errors are in percent on a logarithmic axis: between 99.0 and 99.5 % lies half of all errors, and
 on an axis of accuracies it would be a hair's breadth.

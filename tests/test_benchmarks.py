@@ -1,6 +1,7 @@
 """What the library is measured against is the same training, written as tutorials write it."""
 
 import importlib
+import json
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mnist_lib import engine
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import layers
 from mnist_lib.engine.environment import PROJECT
@@ -124,3 +126,17 @@ def test_overheads_are_measured(benchmark):
     assert list(overheads.by_images(few, "cpu")) == [10_000, 20_000, 40_000, 60_000]
     assert list(overheads.by_seeds(few, "cpu")) == [1, 2, 4]
     assert overheads.imports(rounds=1)["median"] > 0
+
+
+def test_the_table_of_tricks_says_what_was_measured():
+    """Each trick earns its place: at least 3 % of one of these trainings."""
+    path = PROJECT / "results" / "speed-cpu.json"
+    measured = json.loads(path.read_text())["tricks"]["times as long without"]
+    _, header, *rows = engine.__doc__[engine.__doc__.index("(`make bench`)") :].splitlines()[1:6]
+    table = {row[:15].strip(): row[15:].split() for row in rows}
+    assert set(header.split()) == set(measured)
+    for trick, values in table.items():
+        ratios = [measured[step][trick]["median"] for step in header.split()]
+        assert values == [f"{ratio:.2f}" for ratio in ratios]
+        assert max(ratios) >= 1.03
+    assert set(table) == set(next(iter(measured.values())))

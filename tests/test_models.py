@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mnist_lib import journey, models
-from mnist_lib.summary import INPUT_SIZE, count_parameters, receptive_field
+from mnist_lib.engine.checks import IMAGE
+from mnist_lib.summary import count_parameters, receptive_field
 
 PARAMETERS = {
     "01-plain": 27_562,
@@ -42,7 +43,7 @@ def test_each_step_keeps_to_its_limit(recipe):
 @every_recipe
 def test_ten_logits_come_out_for_each_image(recipe):
     network = recipe.network().eval()
-    images = torch.randn(3, *INPUT_SIZE, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(3, *IMAGE, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         logits = network(images)
     assert logits.shape == (3, 10)
@@ -79,7 +80,7 @@ def computed(network: nn.Sequential) -> list[tuple]:
         for stage in network
     ]
     with torch.no_grad():
-        network.eval()(torch.zeros(1, *INPUT_SIZE))
+        network.eval()(torch.zeros(1, *IMAGE))
     for hook in hooks:
         hook.remove()
     for number, (stage, size) in enumerate(zip(network, sizes, strict=True), start=1):
@@ -140,7 +141,7 @@ def test_dropout_stands_at_the_end_of_each_block():
 def test_relu_and_max_pooling_may_change_places():
     convolution, pool, relu = models.conv_relu(1, 8, pool=2)
     assert [type(layer) for layer in (pool, relu)] == [nn.MaxPool2d, nn.ReLU]
-    images = torch.randn(50, *INPUT_SIZE, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(50, *IMAGE, generator=torch.Generator().manual_seed(1))
     maps = convolution(images)
     assert (maps < 0).any() and (maps > 0).any()
     assert torch.equal(relu(pool(maps.clone())), pool(relu(maps.clone())))

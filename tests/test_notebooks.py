@@ -22,6 +22,7 @@ from mnist_lib.engine.progress import epoch_line
 from mnist_lib.published.comparison import comparison
 from mnist_lib.published.systems import SYSTEMS, system
 from mnist_lib.results import ledger, verdict
+from mnist_lib.runner import report
 from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
@@ -430,6 +431,17 @@ def test_the_table_of_the_systems_is_that_of_the_records():
     assert len(lines) == 15
     for row in record["history"]:
         assert epoch_line(row, 15) in page_text(notebook)
+
+
+def test_the_readme_is_that_of_the_records(monkeypatch):
+    """`report` would change nothing in it."""
+    made = {}
+    monkeypatch.setattr(
+        report, "write_atomically", lambda path, content: made.update({path.name: content})
+    )
+    _, problems = report.rebuild()
+    assert problems == []
+    assert made["README.md"] == (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_own_system_of_the_page_trains(synthetic):

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_lib.data import Digits, load_mnist
+from mnist_lib.engine.checks import IMAGE
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.published import networks, systems
-from mnist_lib.published.networks import weights_from_blocks
 from mnist_lib.published.systems import SYSTEMS, system
-from mnist_lib.summary import INPUT_SIZE, count_parameters, layer_table, receptive_field
+from mnist_lib.summary import count_parameters, layer_table, receptive_field
 from mnist_lib.train import fit
 
 TABLES = json.loads((Path(__file__).parent / "published_tables.json").read_text())
@@ -34,7 +34,7 @@ def layers(network: nn.Module) -> list[str]:
         if not list(layer.children()):
             layer.register_forward_hook(note)
     with torch.no_grad():
-        network.eval()(torch.zeros(1, *INPUT_SIZE))
+        network.eval()(torch.zeros(1, *IMAGE))
     return rows
 
 
@@ -111,7 +111,7 @@ def test_every_operation_is_the_published_one(recipe):
 @every_system
 def test_ten_log_probabilities_come_out_or_logits_for_s2(recipe):
     with torch.no_grad():
-        output = recipe.network().eval()(torch.randn(3, *INPUT_SIZE))
+        output = recipe.network().eval()(torch.randn(3, *IMAGE))
     assert output.shape == (3, 10)
     sums = output.exp().sum(1)
     assert torch.allclose(sums, torch.ones(3), atol=1e-5) != recipe.name.startswith("S2")
@@ -168,6 +168,26 @@ class Published(nn.Module):
         return F.log_softmax(self.flat(images.mean((2, 3), keepdim=True)).flatten(1), 1)
 
 
+def weights_from_blocks(published: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights of the 3,762-parameter network as its author stores them, for `s3_2()`.
+
+    published  state dict with block1.conv1.weight, block1.n1.running_mean, … and flat.weight, from
+               torch.load(path, weights_only=True)
+    returns    the same tensors under our names, for load_state_dict: a block is three stages of
+               [convolution, normalisation], then come pooling and dropout
+    """
+    renamed = {}
+    for name, value in published.items():
+        *place, kind = name.split(".")
+        if place == ["flat"]:
+            renamed[f"14.0.{kind}"] = value
+        else:
+            block, layer = int(place[0].removeprefix("block")), place[1]
+            position = 5 * (block - 1) + int(layer[-1]) - 1
+            renamed[f"{position}.{0 if layer.startswith('conv') else 1}.{kind}"] = value
+    return renamed
+
+
 def test_weights_in_the_published_layout_make_the_same_network(tmp_path):
     torch.manual_seed(3)
     theirs = Published().eval()
@@ -179,7 +199,7 @@ def test_weights_in_the_published_layout_make_the_same_network(tmp_path):
     ours = system("S3-x5").network().eval()
     stored = torch.load(tmp_path / "weights.pth", weights_only=True)
     ours.load_state_dict(weights_from_blocks(stored))
-    images = torch.randn(5, *INPUT_SIZE)
+    images = torch.randn(5, *IMAGE)
     with torch.no_grad():
         torch.testing.assert_close(ours(images), theirs(images))
 

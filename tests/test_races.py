@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from made_up import finished
 
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.races import store
@@ -157,8 +158,16 @@ def test_the_readme_tells_the_recorded_race(monkeypatch):
         assert report.speed(path) in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_race_runs_on_the_threads_that_are_asked_for(synthetic):
-    assert set(race([small(PUBLISHED)], synthetic, [1], "cpu", threads=2)["threads"]) == {2}
+def test_a_race_runs_on_the_threads_that_are_asked_for(synthetic, monkeypatch):
+    asked = []
+
+    def quick_fit(recipe, digits, seed, device, threads, quiet):
+        asked.append(threads)
+        return finished(recipe, seed)
+
+    monkeypatch.setattr("mnist_lib.races.race.fit", quick_fit)
+    race([small(PUBLISHED)], synthetic, [1], "cpu", threads=2)
+    assert asked == [2, 2]  # the one that does not count, and the one that does
 
 
 def test_an_interrupted_race_is_none(synthetic, monkeypatch):

@@ -82,7 +82,6 @@ def journey_of_two(monkeypatch):
     monkeypatch.setattr(journey, "STEPS", [FIRST, SECOND])
     monkeypatch.setattr(journey, "BEST", SECOND)
     monkeypatch.setattr(comparison, "SYSTEMS", [SYSTEM])
-    monkeypatch.setattr(report, "SYSTEMS", [SYSTEM])
     monkeypatch.setattr(report, "as_png", lambda figure: b"a picture")
     return monkeypatch
 

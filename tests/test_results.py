@@ -205,7 +205,7 @@ def test_limits_of_parameters_and_epochs_may_be_reached_but_not_passed():
 def test_a_target_has_one_line_for_each_of_its_parts():
     target = Target(0.994, 2, 0.995, max_parameters=8_000, max_epochs=15)
     checks = verdict(target, [record(0.9950, 0.9960)] * 2)
-    assert len(checks) == 4 and checks.hold
+    assert len(checks) == 4 and all(check.holds for check in checks)
     assert repr(checks).count("\n") == 3 and repr(checks).count("✓") == 4
     assert verdict(only(), [record(0.1)]) == []
 
@@ -218,7 +218,7 @@ def test_nothing_measured_is_no_verdict():
 
 def test_one_cross_is_enough():
     checks = Checks([claim("holds", True), claim("does not", False)])
-    assert not checks.hold and repr(checks) == "✓ holds\n✗ does not"
+    assert not all(check.holds for check in checks) and repr(checks) == "✓ holds\n✗ does not"
 
 
 @pytest.mark.parametrize("true", [True, np.bool_(True), np.float64(0.2) > 0.1])

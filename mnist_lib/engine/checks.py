@@ -5,6 +5,7 @@ import math
 import torch
 
 IMAGE, CLASSES = (1, 28, 28), 10
+LARGEST_SEED = 2**31 - 1
 
 
 def check_digits(images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -41,7 +42,7 @@ def check_run(recipe, digits, seed: int, threads: int) -> None:
 
 def check_recipe(recipe, seed: int) -> None:
     """ValueError for a training that cannot work, whatever the digits."""
-    check_count("seed", seed, lowest=0, highest=2**31 - 1)
+    check_count("seed", seed, lowest=0, highest=LARGEST_SEED)
     check_count(f"the number of epochs of '{recipe.name}'", recipe.epochs)
     check_network(recipe)
 

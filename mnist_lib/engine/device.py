@@ -83,6 +83,11 @@ def generator(seed: int, purpose: str, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(seed + offset)
 
 
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of what an epoch draws from the global generators, such as dropout."""
+    return 3_000_003 + 1_000 * seed + epoch
+
+
 def describe_machine(device: str) -> dict:
     """What a measurement is made on here and now."""
     return {

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mnist_lib.engine.environment import output_folder
 
-# ---- what a record is ---------------------------------------------------------------------------
-
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -77,9 +75,6 @@ def checked(text: str | bytes) -> dict:
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
-# ---- writing ------------------------------------------------------------------------------------
-
-
 def as_json(record: dict) -> str:
     """The record as text; ValueError if it could not be read again."""
     checked(json.dumps(record))
@@ -104,9 +99,6 @@ def set_aside(path: Path, fingerprint: str) -> None:
     warnings.warn(
         f"{path} was not of this recipe '{path.parent.name}'; it is in {folder} now", stacklevel=3
     )
-
-
-# ---- reading ------------------------------------------------------------------------------------
 
 
 def read_records(results: Path, name: str | None = None) -> tuple[list[dict], list[str]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mnist_lib.visualize import error_axis, new_figure
+from mnist_lib.visualize import compare_curves, error_axis, new_figure
 
 
 def accuracy_against_parameters(steps: pd.DataFrame, systems: pd.DataFrame) -> Figure:
@@ -57,19 +57,12 @@ def accuracy_against_parameters(steps: pd.DataFrame, systems: pd.DataFrame) -> F
 
 
 def against_log(records: list[dict], log: Sequence[float]) -> Figure:
-    """Test error of recorded runs, a line per seed, and of the one run that a source published."""
-    figure, axis = new_figure(6.5, 3.4)
-    runs = [[epoch["test_accuracy"] for epoch in record["history"]] for record in records]
-    for number, run in enumerate(runs):
-        label = "here, a line per seed" if number == 0 else None
-        axis.plot(np.arange(1, len(run) + 1), 100 - 100 * np.array(run), color="tab:blue",
-                  linewidth=0.8, label=label)  # fmt: skip
-    axis.plot(
-        np.arange(1, len(log) + 1), 100 - 100 * np.array(log), "x-", color="black",
-        linewidth=0.8, markersize=4, label="published log",
-    )  # fmt: skip
-    lowest = 100 - 100 * max(map(max, [*runs, log]))
-    error_axis(axis, lowest * 0.9, 10)
-    axis.set_xlabel("epoch")
+    """Test error of recorded runs, and of the one run that a source published."""
+    figure = compare_curves({"here, a line per seed and their mean": records})
+    (axis,), errors = figure.axes, 100 - 100 * np.array(log)
+    epochs = np.arange(1, len(log) + 1)
+    axis.plot(epochs, errors, "x-", color="black", linewidth=0.8, markersize=4, label="their log")
+    axis.set_ylim(bottom=min(axis.get_ylim()[0], 0.9 * errors.min()))
+    axis.set_title("test error, here and there", fontsize=10)
     axis.legend(fontsize=8)
     return figure

@@ -52,10 +52,8 @@ def xavier(network: nn.Module) -> nn.Module:
     return network
 
 
-# ---- S0 and S1: one author, convolution - ReLU - normalisation ----------------------------------
-
+# S0 and S1 pad with copies of the border; where there is no padding that only costs time
 stage = partial(conv, then="relu norm dropout2d")
-# they pad with copies of the border; where there is no padding that only costs time
 padded = partial(stage, padding=1, padding_mode="replicate")
 
 
@@ -105,9 +103,6 @@ def s1() -> nn.Sequential:
     )  # fmt: skip
 
 
-# ---- S2: padded, a linear layer at the end ------------------------------------------------------
-
-
 def s2(then: str, width: int, dropout: float) -> nn.Sequential:
     look = partial(conv, then=then, padding=1)
     last = partial(look, then=f"{then} dropout" if dropout else then, dropout=dropout)
@@ -126,9 +121,6 @@ def s2_3(dropout: float) -> nn.Sequential:
     return s2("norm relu", 16, dropout)
 
 
-# ---- S3: biases everywhere, batches of 32 -------------------------------------------------------
-
-
 def s3_1() -> nn.Sequential:
     look = partial(conv, then="relu", bias=True)
     return xavier(nn.Sequential(
@@ -145,29 +137,6 @@ def s3_2() -> nn.Sequential:
         look(8, 8), look(8, 8), look(8, 8), nn.AdaptiveAvgPool2d(1),
         conv(8, 10, 1, bias=True), log_softmax(),
     ))  # fmt: skip
-
-
-def weights_from_blocks(published: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights of the 3,762-parameter network as its author stores them, for `s3_2()`.
-
-    published  state dict with block1.conv1.weight, block1.n1.running_mean, … and flat.weight, from
-               torch.load(path, weights_only=True)
-    returns    the same tensors under our names, for load_state_dict: a block is three stages of
-               [convolution, normalisation], then come pooling and dropout
-    """
-    renamed = {}
-    for name, value in published.items():
-        *place, kind = name.split(".")
-        if place == ["flat"]:
-            renamed[f"14.0.{kind}"] = value
-        else:
-            block, layer = int(place[0].removeprefix("block")), place[1]
-            position = 5 * (block - 1) + int(layer[-1]) - 1
-            renamed[f"{position}.{0 if layer.startswith('conv') else 1}.{kind}"] = value
-    return renamed
-
-
-# ---- S4: from 6.4 million parameters to 6,720 ---------------------------------------------------
 
 
 def s4_0() -> nn.Sequential:

@@ -1,4 +1,4 @@
 """The races of notebook 11: what starts, how it is timed, and the tables on disk.
 
-No training loop lives here, and no record of a single run.
+No training loop lives here; the races have tables of their own and no records.
 """

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mnist_lib.engine.environment import PROJECT, is_short, output_folder, results_folder
 
-LARGEST_SEED = 2**31 - 1
+LARGEST_SEED = 2**31 - 1  # that of engine.checks, which would load PyTorch
+
 
 # The modules behind a command are imported when it runs: torch and papermill take seconds, and
 # --help or a typing mistake should not.

@@ -1,12 +1,12 @@
 """What a batch has to do: a job per notebook and seed, which are finished, and their order."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnist_lib.engine.environment import is_short, output_folder
+from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.journey import recipes_of
 from mnist_lib.published.systems import SYSTEMS, system
 from mnist_lib.races.store import is_recorded
@@ -126,9 +126,6 @@ def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
     return [(group, at_once) for group, at_once in groups if group]
 
 
-# ---- what is finished ---------------------------------------------------------------------------
-
-
 def unfinished(jobs: list[Job], renew: bool = False) -> list[Job]:
     """The jobs whose result is not there yet.
 
@@ -172,11 +169,7 @@ def key_of(job: Job) -> str:
     The bootstrap cell is left out: `make badges` writes the repository's address into it.
     """
     code = [source for tags, source in code_cells(job.notebook) if "bootstrap" not in tags]
-    decisive = [code, [recipe.fingerprint() for recipe in job.recipes], job.seed]
-    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]
-
-
-# ---- what a notebook says -----------------------------------------------------------------------
+    return short_hash([code, [recipe.fingerprint() for recipe in job.recipes], job.seed])
 
 
 def has_parameter(notebook: Path, name: str) -> bool:

@@ -89,9 +89,6 @@ def execute_group(jobs: list[Job], at_once: int, bar: tqdm) -> dict[Job, BaseExc
     return failed
 
 
-# ---- one notebook -------------------------------------------------------------------------------
-
-
 class PatientKernelManager(AsyncKernelManager):
     """Does not interrupt a kernel that is about to shut down: it would say so on the terminal."""
 
@@ -176,9 +173,6 @@ def kernel_environment(folder: Path) -> Iterator[None]:
         os.chdir(started_in)
         os.environ.clear()
         os.environ.update(before)
-
-
-# ---- what is kept -------------------------------------------------------------------------------
 
 
 def tidy(executed: nbformat.NotebookNode, source: str) -> None:

@@ -136,18 +136,24 @@ def speeds() -> str:
 
 
 def speed(path: Path) -> str:
-    """A benchmark's ratios as a table, and the machine that they belong to."""
+    """A benchmark as tables: ratios to the library, seconds by threads, and the machine."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         steps, machine = found["steps"], found["machine"]
         ratios = pd.DataFrame({s: steps[s]["times as long as the library"] for s in steps}).T
         table = ratios.map("{0[median]:.2f} ({0[lowest]:.2f} to {0[highest]:.2f})".format)
         device = machine.get("device_name") or machine["device"]
-        return (
+        text = (
             f"{as_markdown(table.rename_axis('step'))}\n\n"
             f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
             f"highest) on {device}, {machine['threads']} threads, PyTorch {machine['torch']}."
         )
+        for what, by_step in found.get("threads", {}).items():
+            seconds = {(s, beside): by_step[s][beside] for s in by_step for beside in by_step[s]}
+            table = pd.DataFrame(seconds).T.map("{0[median]:.1f}".format)
+            table.index = [", ".join(pair) for pair in table.index]
+            text += f"\n\n{as_markdown(table.rename_axis(f'{what}, by threads'))}"
+        return text
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no benchmark ({type(error).__name__}: {error})") from None
 
