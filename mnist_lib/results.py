@@ -111,12 +111,15 @@ class Check:
     sentence: str
     holds: bool
 
+    def __str__(self) -> str:
+        return f"{'✓' if self.holds else '✗'} {self.sentence}"
+
 
 class Checks(list):
     """Checks that show as one line each, in a terminal and on a notebook's page."""
 
     def __repr__(self) -> str:
-        return "\n".join(f"{'✓' if check.holds else '✗'} {check.sentence}" for check in self)
+        return "\n".join(map(str, self))
 
 
 def claim(sentence: str, condition) -> Check:

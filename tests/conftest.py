@@ -3,7 +3,7 @@
 import pytest
 import torch
 from hypothesis import settings
-from torch import nn
+from made_up import tiny_network
 
 from mnist_lib.data import Digits, load_mnist
 from mnist_lib.recipes import SGD, OneCycle, Recipe
@@ -59,10 +59,4 @@ def tiny() -> Recipe:
         batch_size=32,
         epochs=2,
         holdout=192,
-    )
-
-
-def tiny_network() -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(1, 5, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 10)
     )

@@ -8,10 +8,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import tiny_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_up import finished
+from made_up import finished, tiny_network
 
 from mnist_lib import journey
 from mnist_lib.published import comparison

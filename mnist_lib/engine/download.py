@@ -23,7 +23,6 @@ MIRRORS = (
 SILENCE_SECONDS = 30  # a server that says nothing for so long is given up
 ARCHIVE_SECONDS = 300  # and so is one that takes longer than this for an archive
 BAR_SECONDS = 3  # a bar is shown when it takes longer than this
-PIECE = 2**16  # bytes
 
 # MD5 of the four files after unpacking
 FILES = {
@@ -117,7 +116,7 @@ def read(address: str) -> bytes:
     with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as response:
         size = int(response.headers.get("Content-Length") or 0) or None
         with tqdm(total=size, unit="B", unit_scale=True, delay=BAR_SECONDS, leave=False) as bar:
-            while piece := response.read1(PIECE):
+            while piece := response.read1(2**16):
                 pieces.append(piece)
                 bar.update(len(piece))
                 if time.monotonic() - started > ARCHIVE_SECONDS:

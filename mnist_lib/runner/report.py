@@ -146,7 +146,7 @@ def speed(path: Path) -> str:
         text = (
             f"{as_markdown(table.rename_axis('step'))}\n\n"
             f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
-            f"highest) on {device}, {machine['threads']} threads, PyTorch {machine['torch']}."
+            f"highest) on {device}, threads: {machine['threads']}, PyTorch {machine['torch']}."
         )
         for what, by_step in found.get("threads", {}).items():
             seconds = {(s, beside): by_step[s][beside] for s in by_step for beside in by_step[s]}
