@@ -5,7 +5,7 @@ Images are uint8 (n, 1, 28, 28) in 0..255 and labels int64 (n,) in 0..9 until a 
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,12 +16,17 @@ from mnist_lib.engine.download import make_available
 from mnist_lib.engine.environment import folder
 
 TRAINING_SIZE, TEST_SIZE = 60_000, 10_000  # images in the published sets
+FOLDS = 10  # parts of the training images, each held out in turn
+FOLD_RULE = "rank by label, parity of position and position, modulo ten"
 MEAN, STD = 0.1307, 0.3081  # of the pixels of the 60,000 training images, scaled to 0..1
 
 
 @dataclass(frozen=True)
 class Digits:
-    """MNIST in three parts."""
+    """MNIST in three parts.
+
+    fold  which tenth of the training images validates; 0: none, None: parts of the reader's own
+    """
 
     train_images: torch.Tensor
     train_labels: torch.Tensor
@@ -29,6 +34,7 @@ class Digits:
     validation_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
+    fold: int | None = None
 
     def sizes(self) -> dict[str, int]:
         """Number of images in each part."""
@@ -36,42 +42,49 @@ class Digits:
 
     def first(self, count: int) -> "Digits":
         """At most so many images of each part."""
-        return Digits(**{name: tensor[:count] for name, tensor in vars(self).items()})
+        tensors = {name: part[:count] for name, part in vars(self).items() if name != "fold"}
+        return replace(self, **tensors)
+
+    def without_test(self) -> "Digits":
+        """The digits to choose by: nobody can peep at test images that are not there."""
+        return replace(self, test_images=self.test_images[:0], test_labels=self.test_labels[:0])
 
 
-def load_mnist(root: str | Path | None = None, holdout: int = 5_000) -> Digits:
+def load_mnist(root: str | Path | None = None, fold: int = 0) -> Digits:
     """All of MNIST as tensors, fetched at the first call.
 
-    root     folder that holds (or will hold) MNIST/raw; default: $MNIST_ROOT or the user's cache
-    holdout  training images set aside for validation; 0 trains on all 60,000
-    raises   ValueError for an impossible holdout, ConnectionError if no mirror gave intact files
+    root    folder that holds (or will hold) MNIST/raw; default: $MNIST_ROOT or the user's cache
+    fold    1..10: the tenth of the training images that validates; 0: all 60,000 train. A recipe
+            says which one a seed takes: load_mnist(fold=recipe.fold(seed))
+    raises  ValueError for an impossible fold, ConnectionError if no mirror gave intact files
     """
     from torchvision.datasets import MNIST  # takes seconds, and only this function needs it
 
-    check_count("holdout", holdout, lowest=0, highest=TRAINING_SIZE // 2)
+    check_count("fold", fold, lowest=0, highest=FOLDS)
     root = Path(root or folder("MNIST_ROOT", user_cache_dir("mnist_lib"))).expanduser()
     make_available(root / "MNIST" / "raw")
     train, test = MNIST(root, train=True), MNIST(root, train=False)
     images, labels = train.data.unsqueeze(1), train.targets
-    kept, held_out = split_indices(holdout)
+    is_held_out = fold_of_each(labels) == fold
+    kept, held_out = (~is_held_out).nonzero().squeeze(1), is_held_out.nonzero().squeeze(1)
     return Digits(
         images[kept], labels[kept], images[held_out], labels[held_out],
-        test.data.unsqueeze(1), test.targets,
+        test.data.unsqueeze(1), test.targets, fold,
     )  # fmt: skip
 
 
-def split_indices(holdout: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions of the training and of the validation images within the 60,000.
+def fold_of_each(labels: torch.Tensor) -> torch.Tensor:
+    """The fold 1..10 of each training image, int64 (n,), for its label (n,).
 
-    Validation takes images at even distances, at even and odd positions in turn (0, 13, 24, 37, ...
-    if it is 5,000): the digits of two groups of writers stand alternately, and those at even
-    positions are several times harder. Nothing is random: the choice is the same everywhere.
+    Each fold has a tenth of every digit and of both groups of writers: those stand alternately in
+    MNIST, and digits at even positions are several times harder. Nothing is random, so the folds
+    are the same everywhere; ten networks that each left one out have validated on all images.
     """
-    turn = torch.arange(holdout)
-    held_out = turn * TRAINING_SIZE // max(holdout, 1) + turn % 2
-    is_kept = torch.ones(TRAINING_SIZE, dtype=torch.bool)
-    is_kept[held_out] = False
-    return is_kept.nonzero().squeeze(1), held_out
+    positions = torch.arange(len(labels))
+    order = (labels * 2 + positions % 2).argsort(stable=True)
+    folds = torch.empty_like(labels)
+    folds[order] = positions % FOLDS + 1
+    return folds
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:

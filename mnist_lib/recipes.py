@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
 
+from mnist_lib.data import FOLD_RULE, FOLDS
 from mnist_lib.engine.device import seeded, use_threads
 from mnist_lib.engine.fingerprint import as_text, computation, short_hash
 
@@ -116,7 +117,8 @@ class Recipe:
     name     begins with the number of its notebook; a published system's is its id. It names a
              folder too, so ValueError unless it is letters and digits with . _ - between them
     change   what is new against the parent, in a few words for the ledger
-    holdout  training images set aside for validation
+    folds    10: a run holds out the tenth of the training images that its seed says, for
+             validation; 0: it trains on all of them
     """
 
     name: str
@@ -127,12 +129,14 @@ class Recipe:
     augment: Callable | None = None
     batch_size: int = 128
     epochs: int = 15
-    holdout: int = 5_000
+    folds: int = FOLDS
     parent: "Recipe | None" = field(default=None, repr=False, compare=False)
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.name):
             raise ValueError(f"'{self.name}' is no recipe's name: use letters, digits and . _ -")
+        if self.folds not in (0, FOLDS):
+            raise ValueError(f"'{self.name}' has {self.folds!r} folds; it can have {FOLDS} or 0")
 
     def but(self, name: str, change: str, **changes) -> "Recipe":
         """The next step: this recipe with these changes, remembering where it comes from."""
@@ -142,6 +146,10 @@ class Recipe:
         """The network, its weights drawn from this seed alone."""
         with seeded(seed):
             return self.network()
+
+    def fold(self, seed: int) -> int:
+        """The fold that a run with this seed validates on: 1..10 in turn, 0 if it trains on all."""
+        return (seed - 1) % self.folds + 1 if self.folds else 0
 
     def settings(self) -> dict[str, str]:
         """All that decides the result, each setting as readable text."""
@@ -155,7 +163,7 @@ class Recipe:
         """Short hash of settings and network: a record with another fingerprint is out of date."""
         settings = self.settings()
         del settings["network"]  # it counts as what it computes, whatever its function is called
-        return short_hash([settings, self.operations])
+        return short_hash([settings, self.operations, FOLD_RULE])
 
     @functools.cached_property
     def operations(self) -> list[str]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from mnist_lib.engine import environment, store
 from mnist_lib.engine.files import write_atomically
+from mnist_lib.engine.store import RUNS
 from mnist_lib.recipes import Recipe
 from mnist_lib.summary import count_parameters
 
@@ -28,21 +29,25 @@ class NoRecords(LookupError):
 class Run:
     """One finished (or interrupted) training.
 
+    fold     which tenth of the training images validated, see `data.Digits`
     sizes    number of images in each part of the digits
     machine  what it was trained on
     history  one dict per finished epoch: learning_rate (at its first step), train_loss and
              train_accuracy (running, in train mode, on augmented images), validation_* and test_*
              (exact, all images), seconds
-    seconds  wall time of training and evaluation together
+    clean_train_accuracy  after the last epoch, in eval mode, on all training images as they are
+    seconds  wall time of training and evaluation in all epochs
     """
 
     recipe: Recipe
     seed: int
     model: nn.Module
+    fold: int | None
     sizes: dict[str, int]
     machine: dict
     short: bool = False
     history: list[dict] = field(default_factory=list)
+    clean_train_accuracy: float | None = None
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -59,64 +64,77 @@ class Run:
         return pd.DataFrame(self.history or {"epoch": []}).set_index("epoch")
 
 
-def record_path(name: str, seed: int, folder: Path | None = None) -> Path:
+def record_path(name: str, seed: int, folder: Path | None = None, kind: str = RUNS) -> Path:
     """results/runs/<recipe>/seed-<n>.json; the checkpoint stands beside it with the ending .pt."""
-    return (folder or environment.results_folder()) / "runs" / name / f"seed-{seed}.json"
+    return (folder or environment.results_folder()) / kind / name / f"seed-{seed}.json"
 
 
 def save(run: Run) -> Path:
     """Write the run's record and the checkpoint of its last epoch; returns the record's path.
 
-    What another recipe of the same name left there is set aside, not replaced.
-    raises ValueError for a run that cannot be compared: unfinished, or without test images
+    A run that had no test images is a trial: its record goes to results/trials/, without a
+    checkpoint. What another recipe of the same name left there is set aside, not replaced.
+    raises ValueError for an unfinished run, which cannot be compared
     """
     name = run.recipe.name
     if run.interrupted:
         raise ValueError(f"'{name}' was interrupted; only finished runs are recorded")
-    if not run.sizes["test"]:
-        raise ValueError(f"'{name}' saw no test images; a record needs their accuracy")
-    text, checkpoint = store.as_json(as_record(run)), BytesIO()
-    weights = run.model.state_dict().items()
-    torch.save({key: value.cpu().contiguous() for key, value in weights}, checkpoint)
-    path = record_path(name, run.seed, environment.output_folder(run.short))
+    text, kind = store.as_json(as_record(run)), store.kind_of(run.sizes)
+    path = record_path(name, run.seed, environment.output_folder(run.short), kind)
     store.set_aside(path, run.recipe.fingerprint())
-    write_atomically(path.with_suffix(".pt"), checkpoint.getvalue())
+    if kind == RUNS:
+        write_atomically(path.with_suffix(".pt"), weights_of(run.model))
     write_atomically(path, text)  # last: where there is a record, the run is complete
     return path
+
+
+def weights_of(model: nn.Module) -> bytes:
+    """The network's weights as `load_checkpoint` reads them."""
+    content = BytesIO()
+    weights = model.state_dict().items()
+    torch.save({name: value.cpu().contiguous() for name, value in weights}, content)
+    return content.getvalue()
 
 
 def as_record(run: Run) -> dict:
     """The run in plain values, see `engine.store.Record`."""
     return {
-        "schema": 1,
+        "schema": 2,
         "recipe": run.recipe.name,
         "change": run.recipe.change,
         "parent": run.recipe.parent.name if run.recipe.parent else None,
         "settings": run.recipe.settings(),
         "fingerprint": run.recipe.fingerprint(),
         "seed": run.seed,
+        "fold": run.fold,
         "sizes": run.sizes,
         "short": run.short,
         "parameters": count_parameters(run.model),
         "history": run.history,
+        "clean_train_accuracy": run.clean_train_accuracy,
         "seconds": run.seconds,
         "machine": {**run.machine, "commit": environment.commit()},
     }
 
 
-def load_records(folder: Path | None = None, name: str | None = None) -> list[dict]:
+def load_records(
+    folder: Path | None = None, name: str | None = None, kind: str = RUNS
+) -> list[dict]:
     """All good records, or those of one name, by recipe and seed; others are named in warnings."""
-    records, problems = store.read_records(folder or environment.results_folder(), name)
+    records, problems = store.read_records(folder or environment.results_folder(), name, kind)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return records
 
 
-def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
-    """The records of exactly these settings; older versions of the recipe do not count."""
+def records_of(recipe: Recipe, folder: Path | None = None, kind: str = RUNS) -> list[dict]:
+    """The records of exactly these settings; older versions of the recipe do not count.
+
+    kind  runs, which saw the test images, or trials, which had none
+    """
     fingerprint = recipe.fingerprint()
     for place in [folder] if folder else environment.reading_folders():
-        records = load_records(place, recipe.name)
+        records = load_records(place, recipe.name, kind)
         if found := [record for record in records if record["fingerprint"] == fingerprint]:
             return found
     return []

@@ -37,7 +37,7 @@ def fit(
 ) -> Run:
     """Train a new network by the recipe and evaluate it after every epoch.
 
-    digits   from load_mnist(holdout=recipe.holdout)
+    digits   from load_mnist(fold=recipe.fold(seed))
     seed     gives separate generators for the weights, the order and the augmentation
     device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
     threads  of the CPU; another number changes the last digits of all results
@@ -54,7 +54,8 @@ def fit(
         evaluation = evaluation_batches(digits, device)
         optimizer = recipe.optimizer.build(model)
         schedule = recipe.schedule.build(optimizer, len(training), epochs)
-        run = Run(recipe, seed, model, digits.sizes(), describe_machine(device), is_short())
+        machine = describe_machine(device)
+        run = Run(recipe, seed, model, digits.fold, digits.sizes(), machine, is_short())
         with Progress(epochs, len(training), quiet) as progress:
             for epoch in progress:
                 row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
@@ -65,7 +66,10 @@ def fit(
                     row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(model, batches)
                 checks.check_losses(recipe, row)
                 run.history.append(progress.finish_epoch(row))
-    run.seconds, run.interrupted = progress.seconds, progress.interrupted
+        run.seconds, run.interrupted = progress.seconds, progress.interrupted
+        if not run.interrupted:
+            clean = clean_batches(digits.train_images, digits.train_labels, device)
+            run.clean_train_accuracy = evaluate(model, clean)[1]
     return run
 
 
@@ -117,9 +121,8 @@ def evaluate(model: nn.Module, batches: Iterable) -> tuple[float, float]:
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Class probabilities float32 (n, 10) for uint8 images (n, 1, 28, 28), on the CPU."""
     model.eval()
-    device = next(model.parameters()).device
     unused_labels = torch.zeros(len(images), dtype=torch.long)
-    batches = Batches(images, unused_labels, min(EVALUATION_BATCH, len(images)), device=device)
+    batches = clean_batches(images, unused_labels, next(model.parameters()).device)
     return torch.cat([model(x).softmax(1).cpu() for x, _ in batches])
 
 
@@ -142,10 +145,15 @@ def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
         "test": (digits.test_images, digits.test_labels),
     }
     return {
-        part: Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
+        part: clean_batches(images, labels, device)
         for part, (images, labels) in parts.items()
         if len(images) or len(labels)
     }
+
+
+def clean_batches(images, labels, device: str | torch.device = "cpu") -> Batches:
+    """All images as they are and in their order, in batches as large as is fast."""
+    return Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
 
 
 def find_learning_rate(

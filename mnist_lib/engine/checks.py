@@ -37,7 +37,7 @@ def check_run(recipe, digits, seed: int, threads: int) -> None:
     """ValueError for a training that cannot work."""
     check_recipe(recipe, seed)
     check_count("threads", threads)
-    check_holdout(recipe, digits)
+    check_fold(recipe, digits, seed)
 
 
 def check_recipe(recipe, seed: int) -> None:
@@ -55,13 +55,17 @@ def check_count(what: str, value, lowest: int = 1, highest: float = math.inf) ->
         raise ValueError(f"{what} must be a whole number {limits}, not {value!r}")
 
 
-def check_holdout(recipe, digits) -> None:
-    """ValueError unless the digits were loaded for this recipe."""
-    found = len(digits.validation_labels)
-    if found != recipe.holdout:
+def check_fold(recipe, digits, seed: int) -> None:
+    """ValueError unless the digits are cut as this recipe and this seed want them."""
+    asked, found = recipe.fold(seed), digits.fold
+    if found is None:  # digits of the reader's own: only whether there are any to validate on
+        asked, found = asked > 0, len(digits.validation_labels) > 0
+    if asked != found:
+        parts = {0: "no digits", False: "no digits", True: "a part of the digits"}
+        asked, found = (parts.get(part, f"fold {part}") for part in (asked, found))
         raise ValueError(
-            f"'{recipe.name}' sets {recipe.holdout:,} digits aside for validation, and these "
-            f"digits {found:,}: load_mnist(holdout=recipe.holdout) makes them fit"
+            f"'{recipe.name}' with seed {seed} holds out {asked}, and these digits hold out "
+            f"{found}: load_mnist(fold=recipe.fold(seed)) makes them fit"
         )
 
 

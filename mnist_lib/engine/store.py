@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mnist_lib.engine.environment import output_folder
 
+RUNS, TRIALS = "runs", "trials"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -22,7 +23,7 @@ class Checked(BaseModel):
 
 
 class Epoch(Checked):
-    """What is measured in each epoch; validation is missing where no image was set aside."""
+    """What is measured in each epoch, on the parts that the digits had."""
 
     epoch: Count
     learning_rate: float
@@ -30,9 +31,17 @@ class Epoch(Checked):
     train_accuracy: Fraction
     validation_loss: float = None
     validation_accuracy: Fraction = None
-    test_loss: float
-    test_accuracy: Fraction
+    test_loss: float = None
+    test_accuracy: Fraction = None
     seconds: Seconds
+
+
+class Sizes(Checked):
+    """Number of images in each part."""
+
+    train: Count
+    validation: Annotated[int, Field(ge=0)]
+    test: Annotated[int, Field(ge=0)]
 
 
 class Machine(Checked):
@@ -49,9 +58,12 @@ class Record(Checked):
     settings: dict[str, str]
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
     seed: Annotated[int, Field(ge=0)]
+    fold: int | None
+    sizes: Sizes
     short: bool
     parameters: Count
     history: Annotated[list[Epoch], Field(min_length=1)]
+    clean_train_accuracy: Fraction
     seconds: Seconds
     machine: Machine
 
@@ -62,6 +74,10 @@ class Record(Checked):
             raise ValueError(f"its epochs are numbered {epochs}")
         if not self.short and str(len(epochs)) != asked:
             raise ValueError(f"it has {len(epochs)} epochs of {asked}")
+        for part in ("validation", "test"):
+            measured = [getattr(row, f"{part}_accuracy") is not None for row in self.history]
+            if set(measured) != {getattr(self.sizes, part) > 0}:
+                raise ValueError(f"its {part} accuracies do not fit its number of such images")
         return self
 
 
@@ -73,6 +89,11 @@ def checked(text: str | bytes) -> dict:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+def kind_of(sizes: dict[str, int]) -> str:
+    """Where a record with parts of these sizes belongs: what saw no test image is a trial."""
+    return RUNS if sizes["test"] else TRIALS
 
 
 def as_json(record: dict) -> str:
@@ -101,13 +122,16 @@ def set_aside(path: Path, fingerprint: str) -> None:
     )
 
 
-def read_records(results: Path, name: str | None = None) -> tuple[list[dict], list[str]]:
+def read_records(
+    results: Path, name: str | None = None, kind: str = RUNS
+) -> tuple[list[dict], list[str]]:
     """The good records by recipe and seed, and for each of the others a line that says why not.
 
     name  of one recipe; None: of all
+    kind  runs, which saw the test images, or trials, which had none
     """
     records, problems = [], []
-    for path in sorted(results.glob(f"runs/{name or '*'}/seed-*.json")):
+    for path in sorted(results.glob(f"{kind}/{name or '*'}/seed-*.json")):
         try:
             records.append(read_record(path))
         except (OSError, ValueError) as error:
@@ -121,6 +145,8 @@ def read_record(path: Path) -> dict:
     recipe, seed = record["recipe"], record["seed"]
     if (path.parent.name, path.name) != (recipe, f"seed-{seed}.json"):
         raise ValueError(f"it is of '{recipe}', seed {seed}, and not where it belongs")
+    if path.parents[1].name != kind_of(record["sizes"]):
+        raise ValueError(f"it belongs to the {kind_of(record['sizes'])}")
     if record["short"] and output_folder(short=True) not in path.parents:
         raise ValueError("it is of a shortened run")
     return record

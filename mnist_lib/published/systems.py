@@ -43,7 +43,7 @@ CROP_AND_TURN = Chain((Sometimes(0.1, CenterZoom(22)), NearestAffine(degrees=15)
 
 S0_1 = Recipe(
     "S0-1", "3 blocks, 2 max-pools", networks.s0_1, SGD(0.5, momentum=0.9), StepDecay(every=10),
-    holdout=0,
+    folds=0,
 )  # fmt: skip
 S0_2 = S0_1.but("S0-2", "2 blocks, 1 max-pool, no padding", network=networks.s0_2)
 S0_3 = S0_2.but("S0-3", "depthwise separable", network=networks.s0_3)
@@ -62,7 +62,7 @@ S1 = S0_5.but(
 
 S2_1 = Recipe(
     "S2-1", "no normalisation, a linear head", networks.s2_1, Adam(0.01), StepDecay(every=11),
-    batch_size=1024, holdout=0,
+    batch_size=1024, folds=0,
 )  # fmt: skip
 S2_2 = S2_1.but("S2-2", "two dropout layers", network=partial(networks.s2_1, dropout=0.1))
 S2_3 = S2_2.but(
@@ -74,7 +74,7 @@ S2_3 = S2_2.but(
 
 S3_1 = Recipe(
     "S3-1", "a plain network", networks.s3_1, SGD(0.01, momentum=0.9),
-    OneCycle(peak=0.01, anneal="linear", cycle_momentum=True), batch_size=32, holdout=0,
+    OneCycle(peak=0.01, anneal="linear", cycle_momentum=True), batch_size=32, folds=0,
 )  # fmt: skip
 S3_2 = S3_1.but("S3-2", "3,762 parameters, normalisation", network=networks.s3_2)
 S3_X5 = S3_2.but(
@@ -93,7 +93,7 @@ S3_3 = S3_X5.but("S3-3", "another run of the recipe of S3-x5")
 
 # ---- S4: from 6.4 million parameters to 6,720 ---------------------------------------------------
 
-S4_0 = Recipe("S4-0", "6.4 million parameters", networks.s4_0, SGD(0.01, momentum=0.9), holdout=0)
+S4_0 = Recipe("S4-0", "6.4 million parameters", networks.s4_0, SGD(0.01, momentum=0.9), folds=0)
 S4_1 = S4_0.but("S4-1", "a small skeleton", network=networks.s4_1)
 S4_2 = S4_1.but("S4-2", "normalisation", network=networks.s4_2)
 S4_3 = S4_2.but(

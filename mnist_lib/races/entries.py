@@ -70,7 +70,7 @@ HALF_HIDDEN = NORMALISED.but("half-hidden", "128 hidden units in place of 256", 
 ENTRIES = [PUBLISHED, CROPPED, NARROWER, NORMALISED, HALF_HIDDEN]
 
 # the first and the last, as they race in the end: on all 60,000 digits
-FINALISTS = [replace(entry, holdout=0) for entry in (PUBLISHED, HALF_HIDDEN)]
+FINALISTS = [replace(entry, folds=0) for entry in (PUBLISHED, HALF_HIDDEN)]
 
 TRIED = [
     HALF_HIDDEN.but("border-3", "3 pixels less at each border", network=quick(border=3)),

@@ -1,7 +1,5 @@
 """How few seconds to a goal: recipes raced against each other, and the tables of what came out."""
 
-from dataclasses import replace
-
 import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
@@ -43,12 +41,6 @@ def as_row(run: Run) -> dict:
         **{part: last[part] for part in parts},
         **{name: run.machine[name] for name in ("device", "threads", "torch")},
     }
-
-
-def without_test(digits: Digits) -> Digits:
-    """The digits to choose by: nobody can peep at test images that are not there."""
-    none = {name: getattr(digits, name)[:0] for name in ("test_images", "test_labels")}
-    return replace(digits, **none)
 
 
 def standings(table: pd.DataFrame, accuracy: str) -> pd.DataFrame:
