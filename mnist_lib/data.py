@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from platformdirs import user_cache_dir
 
 from mnist_lib.engine.checks import check_count, check_digits
-from mnist_lib.engine.download import make_available
-from mnist_lib.engine.environment import folder
+from mnist_lib.engine.download import make_available, raw_folder
 
 TRAINING_SIZE, TEST_SIZE = 60_000, 10_000  # images in the published sets
 FOLDS = 10  # parts of the training images, each held out in turn
@@ -61,8 +59,9 @@ def load_mnist(root: str | Path | None = None, fold: int = 0) -> Digits:
     from torchvision.datasets import MNIST  # takes seconds, and only this function needs it
 
     check_count("fold", fold, lowest=0, highest=FOLDS)
-    root = Path(root or folder("MNIST_ROOT", user_cache_dir("mnist_lib"))).expanduser()
-    make_available(root / "MNIST" / "raw")
+    raw = raw_folder(root)
+    make_available(raw)
+    root = raw.parents[1]
     train, test = MNIST(root, train=True), MNIST(root, train=False)
     images, labels = train.data.unsqueeze(1), train.targets
     is_held_out = fold_of_each(labels) == fold

@@ -72,18 +72,25 @@ def record_path(name: str, seed: int, folder: Path | None = None, kind: str = RU
 def save(run: Run) -> Path:
     """Write the run's record and the checkpoint of its last epoch; returns the record's path.
 
-    A run that had no test images is a trial: its record goes to results/trials/, without a
-    checkpoint. What another recipe of the same name left there is set aside, not replaced.
     raises ValueError for an unfinished run, which cannot be compared
     """
-    name = run.recipe.name
     if run.interrupted:
-        raise ValueError(f"'{name}' was interrupted; only finished runs are recorded")
-    text, kind = store.as_json(as_record(run)), store.kind_of(run.sizes)
-    path = record_path(name, run.seed, environment.output_folder(run.short), kind)
-    store.set_aside(path, run.recipe.fingerprint())
+        raise ValueError(f"'{run.recipe.name}' was interrupted; only finished runs are recorded")
+    return keep(as_record(run), weights_of(run.model))
+
+
+def keep(record: dict, weights: bytes) -> Path:
+    """Write a record and its checkpoint, whoever trained it; returns the record's path.
+
+    A run that had no test images is a trial: its record goes to results/trials/, without a
+    checkpoint. What another recipe of the same name left there is set aside, not replaced.
+    """
+    text, kind = store.as_json(record), store.kind_of(record["sizes"])
+    folder = environment.output_folder(record["short"])
+    path = record_path(record["recipe"], record["seed"], folder, kind)
+    store.set_aside(path, record["fingerprint"])
     if kind == RUNS:
-        write_atomically(path.with_suffix(".pt"), weights_of(run.model))
+        write_atomically(path.with_suffix(".pt"), weights)
     write_atomically(path, text)  # last: where there is a record, the run is complete
     return path
 

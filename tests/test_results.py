@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_up import finished
+from made_up import finished, trial
 from scipy import stats
 
 from mnist_lib.engine.environment import PROJECT
@@ -19,8 +19,10 @@ from mnist_lib.results import (
     claim,
     effect,
     finals,
+    in_words,
     ledger,
     mean_and_deviation,
+    trials,
     verdict,
 )
 from mnist_lib.runner.jobs import choose, plan
@@ -45,7 +47,7 @@ def test_finals_are_the_last_epochs(tiny):
 
 
 def test_finals_without_records_say_what_makes_them(tiny):
-    with pytest.raises(NoRecords, match=r"no records of '00-tiny': save\(fit\(recipe"):
+    with pytest.raises(NoRecords, match=r"no runs of '00-tiny': save\(fit\(recipe"):
         finals(tiny)
 
 
@@ -113,15 +115,16 @@ def test_the_ledger_has_a_row_for_each_recorded_step(tiny):
         "seeds": 2,
         "errors of 10,000": "68–80",
         "validation": "99.26 ± 0.08 %",
-        "train − test": "-0.76",
+        "clean train − test": "+0.24",
         "effect on validation": "+0.21 [+0.08, +0.34]",
+        "the change": "helps",
         "seconds": "3",
     }
     assert table.loc["00-tiny", "effect on validation"] == "–"
 
 
 def test_the_ledger_takes_steps_without_validation_too(tiny):
-    whole = tiny.but("01-whole", "all 60,000 images", holdout=0)
+    whole = tiny.but("01-whole", "all 60,000 images", folds=0)
     save_all(tiny, {1: 0.9900, 2: 0.9910})
     for seed in (1, 2):
         save(finished(whole, seed))
@@ -133,7 +136,36 @@ def test_the_ledger_takes_steps_without_validation_too(tiny):
 
 
 def test_without_records_there_is_an_empty_ledger(tiny):
-    assert ledger([tiny]).empty
+    assert ledger([tiny]).empty and trials([tiny]).empty
+
+
+@pytest.mark.parametrize(
+    "low, high, words",
+    [
+        (0.0001, 0.0030, "helps"),
+        (-0.0030, -0.0001, "hurts"),
+        (0.00001, 0.0003, "helps"),  # however little
+        (-0.0004, 0.0010, "no difference larger than 0.10"),
+        (-0.0008, 0.0002, "no difference larger than 0.08"),
+        (-0.0011, 0.0001, "undecided"),
+        (float("nan"), float("nan"), "–"),
+    ],
+)
+def test_an_effect_is_called_what_its_interval_shows(low, high, words):
+    assert in_words({"mean": (low + high) / 2, "low": low, "high": high}) == words
+
+
+def test_trials_are_compared_with_the_first_of_them_fold_by_fold(tiny):
+    other = tiny.but("01-other", "small batches", batch_size=64)
+    for fold, accuracy in {1: 0.9900, 2: 0.9910}.items():
+        save(trial(tiny, fold, accuracy))
+        save(trial(other, fold, accuracy - 0.002 - fold / 10_000))
+    table = trials([tiny, other, other.but("02-more", "not tried")])
+    assert table.index.tolist() == ["00-tiny", "01-other"]
+    assert table.loc["01-other", "against the first"] == "-0.21 [-0.28, -0.15]"
+    assert table["in words"].tolist() == ["–", "hurts"]
+    assert table["folds"].tolist() == [2, 2] and "test accuracy" not in table
+    assert ledger([tiny, other]).empty  # no run of these has seen a test digit
 
 
 # ---- targets and claims -------------------------------------------------------------------------
@@ -161,12 +193,32 @@ def test_every_seed_must_reach_the_target_in_all_its_last_epochs():
     target = only(test_accuracy=0.994, last_epochs=2)
     good = record(0.90, 0.9940, 0.9940)
     assert str(one(target, good)) == (
-        "✓ at least 99.40% in the last 2 epochs of 1 seed: lowest 99.40%"
+        "✓ at least 99.40% in the last 2 epochs of 1 seed: 1 of 1, lowest 99.40%"
     )
     for bad in (record(0.99, 0.9939, 0.9960), record(0.99, 0.9960, 0.9939)):
         assert str(one(target, good, bad)) == (
-            "✗ at least 99.40% in the last 2 epochs of 2 seeds: lowest 99.39%"
+            "✗ at least 99.40% in the last 2 epochs of 2 seeds: 1 of 2, lowest 99.39%"
         )
+
+
+def test_a_target_may_ask_for_nine_of_ten_seeds():
+    target = only(test_accuracy=0.994, last_epochs=2, of_seeds=0.9)
+    good, bad = record(0.90, 0.9940, 0.9941), record(0.90, 0.9939, 0.9960)
+    assert str(one(target, *[good] * 9, bad)) == (
+        "✓ at least 99.40% in the last 2 epochs of 9 of 10 seeds: 9 of 10, lowest 99.39%"
+    )
+    assert not one(target, *[good] * 8, bad, bad).holds
+    assert not one(target, bad).holds  # of one seed, that one
+
+
+def test_the_lower_end_of_the_interval_is_that_of_students_t():
+    records = [record(0.9, accuracy) for accuracy in (0.9949, 0.9950, 0.9951)]
+    low = 0.9950 - 4.3027 * 0.0001 / 3**0.5  # t of two degrees of freedom
+    assert one(only(lower_end=low - 1e-8), *records).holds
+    assert not one(only(lower_end=low + 1e-6), *records).holds
+    assert str(one(only(lower_end=0.994), *records)) == (
+        "✓ its 95 % interval begins at 99.40% or above: 99.48%"
+    )
 
 
 def test_the_last_epoch_is_the_result_not_the_best():
@@ -203,10 +255,10 @@ def test_limits_of_parameters_and_epochs_may_be_reached_but_not_passed():
 
 
 def test_a_target_has_one_line_for_each_of_its_parts():
-    target = Target(0.994, 2, 0.995, max_parameters=8_000, max_epochs=15)
+    target = Target(0.994, 2, 0.9, 0.995, 0.9946, max_parameters=8_000, max_epochs=15)
     checks = verdict(target, [record(0.9950, 0.9960)] * 2)
-    assert len(checks) == 4 and all(check.holds for check in checks)
-    assert repr(checks).count("\n") == 3 and repr(checks).count("✓") == 4
+    assert len(checks) == 5 and all(check.holds for check in checks)
+    assert repr(checks).count("\n") == 4 and repr(checks).count("✓") == 5
     assert verdict(only(), [record(0.1)]) == []
 
 

@@ -57,12 +57,13 @@ def check_count(what: str, value, lowest: int = 1, highest: float = math.inf) ->
 
 def check_fold(recipe, digits, seed: int) -> None:
     """ValueError unless the digits are cut as this recipe and this seed want them."""
-    asked, found = recipe.fold(seed), digits.fold
-    if found is None:  # digits of the reader's own: only whether there are any to validate on
-        asked, found = asked > 0, len(digits.validation_labels) > 0
+    if digits.fold is None:  # digits of the reader's own: only whether there are any to validate on
+        words = ("no digits", "a part of the digits")
+        asked, found = words[recipe.fold(seed) > 0], words[len(digits.validation_labels) > 0]
+    else:
+        folds = (recipe.fold(seed), digits.fold)
+        asked, found = (f"fold {fold}" if fold else "no digits" for fold in folds)
     if asked != found:
-        parts = {0: "no digits", False: "no digits", True: "a part of the digits"}
-        asked, found = (parts.get(part, f"fold {part}") for part in (asked, found))
         raise ValueError(
             f"'{recipe.name}' with seed {seed} holds out {asked}, and these digits hold out "
             f"{found}: load_mnist(fold=recipe.fold(seed)) makes them fit"

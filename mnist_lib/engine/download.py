@@ -12,8 +12,10 @@ import zlib
 from pathlib import Path
 
 from filelock import FileLock
+from platformdirs import user_cache_dir
 from tqdm import tqdm
 
+from mnist_lib.engine.environment import folder
 from mnist_lib.engine.files import write_atomically
 
 MIRRORS = (
@@ -31,6 +33,12 @@ FILES = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+
+
+def raw_folder(root: str | Path | None = None) -> Path:
+    """Where the four files are: below this root, $MNIST_ROOT or the user's cache."""
+    root = root or folder("MNIST_ROOT", user_cache_dir("mnist_lib"))
+    return Path(root).expanduser() / "MNIST" / "raw"
 
 
 def make_available(raw: Path) -> None:

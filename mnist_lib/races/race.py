@@ -1,28 +1,38 @@
 """How few seconds to a goal: recipes raced against each other, and the tables of what came out."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mnist_lib.data import Digits
+from mnist_lib.recipes import Recipe
 from mnist_lib.records import Run
 from mnist_lib.results import mean_and_deviation, with_interval
 from mnist_lib.train import fit
 from mnist_lib.visualize import new_figure
 
 
-def race(recipes, digits: Digits, seeds, device: str = "auto", threads: int = 1) -> pd.DataFrame:
+def race(
+    recipes: Sequence[Recipe],
+    digits_for: Callable[[int], Digits],
+    seeds: Iterable[int],
+    device: str = "auto",
+    threads: int = 1,
+) -> pd.DataFrame:
     """Train all recipes with all seeds, seed by seed, so that a slow minute hits them all.
 
-    returns  a row per run: recipe and its fingerprint, seed, seconds (training and evaluation, data
-             in memory), validation_accuracy and test_accuracy (as far as there are such images),
-             device, threads, PyTorch's version
-    raises   KeyboardInterrupt after Ctrl-C: half a race is none
+    digits_for  gives the digits for a fold, which is another one for each seed
+    returns     a row per run: recipe and its fingerprint, seed, seconds (training and evaluation,
+                data in memory), validation_accuracy and test_accuracy (as far as there are such
+                images), device, threads, PyTorch's version
+    raises      KeyboardInterrupt after Ctrl-C: half a race is none
     """
     runs = [(recipes[0], 0), *((recipe, seed) for seed in seeds for recipe in recipes)]
     rows = []
     for recipe, seed in tqdm(runs, unit="run", disable=None):
-        run = fit(recipe, digits, seed, device, threads, quiet=True)
+        run = fit(recipe, digits_for(recipe.fold(seed)), seed, device, threads, quiet=True)
         if run.interrupted:
             raise KeyboardInterrupt
         rows.append(as_row(run))

@@ -13,7 +13,7 @@ from mnist_lib.races.store import is_recorded
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_records
 
-DEFAULT_SEED = 1  # of the notebooks as they stand; its runs are the pages that readers see
+DEFAULT_SEED = 11  # of the notebooks as they stand; its runs are the pages that readers see
 DEFAULT_SYSTEM = "S4-6"  # of the notebook that runs any of the published systems
 KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
 RUNS_SYSTEMS, RUNS_RACES = "SYSTEM", "FINAL_SEEDS"  # parameters of the notebooks that do so
