@@ -56,11 +56,15 @@ SEPARABLE = ONE_CYCLE.but(
     "07-separable", "depthwise separable convolutions", network=models.separated
 )
 
-WIDER = SEPARABLE.but("07-wider", "more channels, no transition", network=models.lean)
+WIDER = SEPARABLE.but(
+    "07-wider", "a 3x3 layer first, no transition, 24 channels", network=models.lean
+)
 
-SMALL = WIDER.but("08-small", "fewer channels", network=partial(models.lean, 12, 16, 20, 24, 26))
+SMALL = WIDER.but("08-small", "20 channels in place of 24", network=partial(models.lean, width=20))
 
-SMALLER = SMALL.but("08-smaller", "fewer still", network=partial(models.lean, 12, 14, 16, 18, 20))
+SMALLER = SMALL.but(
+    "08-smaller", "16 channels in place of 20", network=partial(models.lean, width=16)
+)
 
 JOURNEY = [
     PLAIN, SKELETON, BATCH_NORM, DROPOUT, AUGMENTATION, ALBUMENTATIONS, HIGHER_RATE,
@@ -109,7 +113,9 @@ TARGETS = {
     BATCH_NORM.name: Target(test_accuracy=0.988),
     DROPOUT.name: Target(test_accuracy=0.988),
     AUGMENTATION.name: Target(mean_accuracy=0.99),
-    ONE_CYCLE.name: Target(test_accuracy=0.994, last_epochs=2, mean_accuracy=0.995),
-    SEPARABLE.name: Target(mean_accuracy=0.9945, max_parameters=4_392),
+    ONE_CYCLE.name: Target(
+        test_accuracy=0.994, last_epochs=2, of_seeds=0.9, mean_accuracy=0.995, lower_end=0.9946
+    ),
+    WIDER.name: Target(mean_accuracy=0.9945, max_parameters=4_392),
     SMALL.name: Target(mean_accuracy=0.994, max_parameters=2_999),
 }

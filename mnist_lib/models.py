@@ -83,55 +83,55 @@ def plain() -> nn.Sequential:
 
 
 def skeleton() -> nn.Sequential:
-    """Fully convolutional: three layers look closely, a transition squeezes, three look wide."""
+    """Fully convolutional: a wide look, a transition that squeezes, five layers, an average."""
     return nn.Sequential(                           # output     field  parameters
-        conv_relu(1, 8),                            #  8x26x26     3         80
-        conv_relu(8, 12),                           # 12x24x24     5        876
-        conv_relu(12, 12, pool=2),                  # 12x11x11     8      1,308
-        conv_relu(12, 8, kernel=1),                 #  8x11x11     8        104
-        conv_relu(8, 12),                           # 12x9x9      12        876
-        conv_relu(12, 16),                          # 16x7x7      16      1,744
-        conv_relu(16, 18),                          # 18x5x5      20      2,610
-        average_and_classify(18),                   # 10          28        190
+        conv_relu(1, 12, kernel=5, pool=2),         # 12x12x12     6        312
+        conv_relu(12, 8, kernel=1),                 #  8x12x12     6        104
+        conv_relu(8, 13, padding=1),                # 13x12x12    10        949
+        conv_relu(13, 13, padding=1),               # 13x12x12    14      1,534
+        conv_relu(13, 13),                          # 13x10x10    18      1,534
+        conv_relu(13, 13),                          # 13x8x8      22      1,534
+        conv_relu(13, 13),                          # 13x6x6      26      1,534
+        average_and_classify(13),                   # 10          36        140
     )
 
 
 def normalised(dropout: float = 0.0) -> nn.Sequential:
     """The skeleton with batch normalisation after every convolution, in place of its bias."""
     return nn.Sequential(                           # output     field  parameters
-        conv_norm_relu(1, 8, dropout=dropout),      #  8x26x26     3         88
-        conv_norm_relu(8, 12, dropout=dropout),     # 12x24x24     5        888
-        conv_norm_relu(12, 12, 3, 2, 0, dropout),   # 12x11x11     8      1,320
-        conv_norm_relu(12, 8, 1, 1, 0, dropout),    #  8x11x11     8        112
-        conv_norm_relu(8, 12, dropout=dropout),     # 12x9x9      12        888
-        conv_norm_relu(12, 16, dropout=dropout),    # 16x7x7      16      1,760
-        conv_norm_relu(16, 18, dropout=dropout),    # 18x5x5      20      2,628
-        average_and_classify(18),                   # 10          28        190
+        conv_norm_relu(1, 12, 5, 2, 0, dropout),    # 12x12x12     6        324
+        conv_norm_relu(12, 8, 1, 1, 0, dropout),    #  8x12x12     6        112
+        conv_norm_relu(8, 13, 3, 1, 1, dropout),    # 13x12x12    10        962
+        conv_norm_relu(13, 13, 3, 1, 1, dropout),   # 13x12x12    14      1,547
+        conv_norm_relu(13, 13, 3, 1, 0, dropout),   # 13x10x10    18      1,547
+        conv_norm_relu(13, 13, 3, 1, 0, dropout),   # 13x8x8      22      1,547
+        conv_norm_relu(13, 13, 3, 1, 0, dropout),   # 13x6x6      26      1,547
+        average_and_classify(13),                   # 10          36        140
     )
 
 
 def separated() -> nn.Sequential:
     """The same shape, with a separable convolution wherever a 3x3 one mixes channels."""
     return nn.Sequential(                           # output     field  parameters
-        conv_norm_relu(1, 8),                       #  8x26x26     3         88
-        separable(8, 12),                           # 12x24x24     5        192
-        separable(12, 12, pool=2),                  # 12x11x11     8        276
-        conv_norm_relu(12, 8, kernel=1),            #  8x11x11     8        112
-        separable(8, 12),                           # 12x9x9      12        192
-        separable(12, 16),                          # 16x7x7      16        332
-        separable(16, 18),                          # 18x5x5      20        468
-        average_and_classify(18),                   # 10          28        190
+        conv_norm_relu(1, 12, kernel=5, pool=2),    # 12x12x12     6        324
+        conv_norm_relu(12, 8, kernel=1),            #  8x12x12     6        112
+        separable(8, 13, padding=1),                # 13x12x12    10        202
+        separable(13, 13, padding=1),               # 13x12x12    14        312
+        separable(13, 13),                          # 13x10x10    18        312
+        separable(13, 13),                          # 13x8x8      22        312
+        separable(13, 13),                          # 13x6x6      26        312
+        average_and_classify(13),                   # 10          36        140
     )
 
 
-def lean(a: int = 16, b: int = 20, c: int = 24, d: int = 28, e: int = 32) -> nn.Sequential:
-    """Separable convolutions without the transition, wider towards the end."""
+def lean(width: int = 24) -> nn.Sequential:
+    """Depthwise separable convolutions after the first layer, and one stage more of them."""
     return nn.Sequential(                           # output     field  parameters
         conv_norm_relu(1, 8),                       #  8x26x26     3         88
-        separable(8, a),                            # 16x24x24     5        232
-        separable(a, b, pool=2),                    # 20x11x11     8        504
-        separable(b, c),                            # 24x9x9      12        708
-        separable(c, d),                            # 28x7x7      16        944
-        separable(d, e),                            # 32x5x5      20      1,212
-        average_and_classify(e),                    # 10          28        330
+        separable(8, 16, pool=2),                   # 16x12x12     6        232
+        separable(16, width, padding=1),            # 24x12x12    10        576
+        separable(width, width),                    # 24x10x10    14        840
+        separable(width, width),                    # 24x8x8      18        840
+        separable(width, width),                    # 24x6x6      22        840
+        average_and_classify(width),                # 10          32        250
     )

@@ -18,9 +18,11 @@ PARAMETERS = {
     "04-dropout": 7_726,  # dropout has no parameters
     "05-augmentation": 7_726,
     "05-albumentations": 7_726,
+    "06-higher-rate": 7_726,
     "06-step-decay": 7_726,
     "06-one-cycle": 7_726,
-    "07-separable": 3_666,
+    "07-separable": 2_026,
+    "07-wider": 3_666,
     "08-small": 2_894,
     "08-smaller": 2_218,
 }

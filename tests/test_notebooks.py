@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from mnist_lib import journey, records
+from mnist_lib.choosing.candidates import CHOICES
 from mnist_lib.data import TEST_SIZE, Batches
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.engine.progress import epoch_line
+from mnist_lib.engine.store import RUNS, TRIALS
 from mnist_lib.published.comparison import comparison
 from mnist_lib.published.systems import SYSTEMS, system
 from mnist_lib.results import ledger, verdict
@@ -27,13 +29,18 @@ from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
+CANDIDATES = [candidate for choice in CHOICES for candidate in choice]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+HOW_TO_RENEW = (
+    "page and records differ. After an interrupted `make run` the records are newer than the page: "
+    "`make run` again finishes it"
+)
 HEADINGS = [
     "Target", "Change", "Data", "Network", "Training", "Result", "Analysis", "Ledger", "Next",
 ]  # fmt: skip
 LONGEST_CELL = 25
+FEWEST_SEEDS = 3  # of a recipe of the journey; how many are registered says registered.json
 LARGE = "S4-0"  # its checkpoint of 25 MB is not committed
-FIRST_SEED = {"S3-3": 4}  # the recipe of S3-x5, so its seeds go on where those of S3-x5 end
 
 # what a notebook that trains computes anew and compares with its page
 DETERMINISTIC = (
@@ -132,6 +139,15 @@ def record_of(recipe, seed: int) -> dict:
 
 def errors_of(record: dict) -> int:
     return round((1 - record["history"][-1]["test_accuracy"]) * TEST_SIZE)
+
+
+def is_as_committed(path: Path) -> bool:
+    """Whether nothing was executed here since; where there is no git, it is taken for granted."""
+    try:
+        answer = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", path], cwd=PROJECT)
+    except OSError:
+        return True
+    return answer.returncode != 1
 
 
 def strings(value) -> list[str]:
@@ -347,7 +363,12 @@ def test_the_guard_sees_what_nbval_passes_over():
 
 @every_notebook
 def test_no_claim_is_crossed(path):
-    """What an analysis says has to hold; a target may be missed, and then its cross stays."""
+    """What an analysis says has to hold; a target may be missed, and then its cross stays.
+
+    A page that was executed on another machine only has to say what its own records say.
+    """
+    if not is_as_committed(path):
+        pytest.skip("executed here: its sentences were written for the committed numbers")
     cells = [cell for cell in code_cells(read(path)) if "claim(" in source(cell)]
     text = "\n".join("".join(texts(cell)) for cell in cells)
     assert "✗" not in text and "✓" in page_text(read(path))
@@ -364,7 +385,7 @@ def test_the_verdict_is_that_of_the_records(path):
         if source(cell).endswith("verdict(TARGET, records_of(RECIPE))")
         and not source(cell).startswith("verdict(")
     ]
-    assert texts(cell)[-1] == expected
+    assert texts(cell)[-1] == expected, HOW_TO_RENEW
 
 
 @training_notebooks
@@ -374,10 +395,11 @@ def test_a_training_shows_one_line_per_epoch_those_of_its_record(path):
     for cell in code_cells(notebook):
         for name in re.findall(r"\bfit\((\w+),", source(cell)):
             recipe = recipe_named(name, notebook)
-            history = record_of(recipe, seed=1)["history"]
+            history = record_of(recipe, seed=DEFAULT_SEED)["history"]
             *lines, last = "".join(texts(cell)).splitlines()
-            assert lines == [epoch_line(row, recipe.epochs) for row in history]
-            assert last.startswith(f"'{recipe.name}', seed 1, {recipe.epochs} epochs on ")
+            assert lines == [epoch_line(row, recipe.epochs) for row in history], HOW_TO_RENEW
+            seed = f"seed {DEFAULT_SEED}, {recipe.epochs} epochs on "
+            assert last.startswith(f"'{recipe.name}', {seed}")
             assert f"test {history[-1]['test_accuracy']:7.2%} " in lines[-1]
             trained.append(recipe)
     assert {recipe.name for recipe in trained} == {r.name for r in journey.recipes_of(path.stem)}
@@ -387,11 +409,11 @@ def test_a_training_shows_one_line_per_epoch_those_of_its_record(path):
 @training_notebooks
 def test_the_result_is_that_of_the_record(path):
     notebook = read(path)
-    record = record_of(recipe_named("RECIPE", notebook), seed=1)
+    record = record_of(recipe_named("RECIPE", notebook), DEFAULT_SEED)
     accuracy = record["history"][-1]["test_accuracy"]
-    line = f"checkpoint of seed 1: {accuracy:.2%}, {errors_of(record)} errors of 10,000"
+    errors = f"{accuracy:.2%}, {errors_of(record)} errors of 10,000"
     shown = re.findall(r"^checkpoint of seed .*$", page_text(notebook), re.MULTILINE)
-    assert shown == [line]
+    assert shown == [f"checkpoint of seed {DEFAULT_SEED}: {errors}"], HOW_TO_RENEW
 
 
 def test_notebook_09_shows_the_errors_of_every_seed():
@@ -402,7 +424,7 @@ def test_notebook_09_shows_the_errors_of_every_seed():
         for record in records.records_of(journey.BEST)
     ]
     shown = re.findall(r"^seed \d+: .*$", page_text(notebook), re.MULTILINE)
-    assert shown == expected and len(shown) >= 5
+    assert shown == expected and len(shown) >= FEWEST_SEEDS, HOW_TO_RENEW
 
 
 @every_notebook
@@ -415,7 +437,7 @@ def test_the_ledger_is_that_of_the_records(path):
     table = ledger(steps)
     (output,) = cell["outputs"]
     page = "".join(output["data"]["text/html"])
-    assert table_cells(page) == table_cells(table._repr_html_())
+    assert table_cells(page) == table_cells(table._repr_html_()), HOW_TO_RENEW
     assert list(table.index) == [recipe.name for recipe in steps]
     assert table["test accuracy"].iloc[-1] in table_cells(page)
 
@@ -425,9 +447,9 @@ def test_the_table_of_the_systems_is_that_of_the_records():
     (cell,) = [c for c in code_cells(notebook) if source(c) == "comparison()"]
     (output,) = cell["outputs"]
     page = "".join(output["data"]["text/html"])
-    assert table_cells(page) == table_cells(comparison()._repr_html_())
+    assert table_cells(page) == table_cells(comparison()._repr_html_()), HOW_TO_RENEW
     lines = EPOCH.findall(page_text(notebook))
-    record = record_of(system(DEFAULT_SYSTEM), seed=1)
+    record = record_of(system(DEFAULT_SYSTEM), DEFAULT_SEED)
     assert len(lines) == 15
     for row in record["history"]:
         assert epoch_line(row, 15) in page_text(notebook)
@@ -441,7 +463,7 @@ def test_the_readme_is_that_of_the_records(monkeypatch):
     )
     _, problems = report.rebuild()
     assert problems == []
-    assert made["README.md"] == (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert made["README.md"] == (PROJECT / "README.md").read_text(encoding="utf-8"), HOW_TO_RENEW
 
 
 def test_the_own_system_of_the_page_trains(synthetic):
@@ -453,7 +475,7 @@ def test_the_own_system_of_the_page_trains(synthetic):
     exec("from mnist_lib.published.networks import *", names)
     exec("from mnist_lib.summary import layer_table", names)
     exec(source(cell), names)
-    run = fit(replace(names["MINE"], batch_size=64, holdout=192), synthetic)
+    run = fit(replace(names["MINE"], batch_size=64, folds=10), synthetic)
     assert run.history[-1]["test_accuracy"] > 0.5
 
 
@@ -468,22 +490,24 @@ def table_cells(page: str) -> list[str]:
 @every_recipe
 def test_every_step_has_its_records(recipe):
     found = records.records_of(recipe)
-    assert {record["seed"] for record in found} >= {1, 2, 3, 4, 5}
+    assert len(found) >= FEWEST_SEEDS and DEFAULT_SEED in {record["seed"] for record in found}
     for record in found:
         assert record["short"] is False and record["change"] == recipe.change
         assert record["fingerprint"] == recipe.fingerprint()
         assert record["settings"] == recipe.settings()
         assert record["parent"] == (recipe.parent.name if recipe.parent else None)
         assert [row["epoch"] for row in record["history"]] == list(range(1, 16))
-        assert all(0 < row["validation_accuracy"] <= 1 for row in record["history"])
+        assert record["fold"] == recipe.fold(record["seed"])
+        assert record["sizes"] == {"train": 54_000, "validation": 6_000, "test": 10_000}
 
 
-def test_no_record_is_left_over():
+@pytest.mark.parametrize("kind", [RUNS, TRIALS])
+def test_no_record_is_left_over(kind):
     """Records of older settings, or of recipes that are no more, would only confuse."""
-    recipes = [*journey.JOURNEY, *SYSTEMS]
+    recipes = [*journey.JOURNEY, *SYSTEMS] if kind == RUNS else CANDIDATES
     known = {(recipe.name, recipe.fingerprint()) for recipe in recipes}
-    found = {(record["recipe"], record["fingerprint"]) for record in records.load_records()}
-    assert found <= known
+    found = {(r["recipe"], r["fingerprint"]) for r in records.load_records(kind=kind)}
+    assert found and found <= known
     assert {path.suffix for path in RESULTS.glob("runs/*/*")} <= {".json", ".pt"}
 
 
@@ -497,7 +521,7 @@ def test_every_system_has_its_records(recipe):
     for record in found:
         assert record["short"] is False and len(record["history"]) == recipe.epochs
         assert record["settings"] == recipe.settings()
-        assert "validation_accuracy" not in record["history"][0]
+        assert record["sizes"] == {"train": 60_000, "validation": 0, "test": 10_000}
 
 
 @every_recipe
@@ -510,9 +534,14 @@ def test_every_checkpoint_can_be_loaded_and_is_small(recipe):
         assert sum(parameter.numel() for parameter in model.parameters()) == record["parameters"]
 
 
-CHECKED = [(recipe, 1) for recipe in journey.JOURNEY]
-CHECKED += [(journey.BEST, seed) for seed in range(2, 6)]
-CHECKED += [(recipe, FIRST_SEED.get(recipe.name, 1)) for recipe in SYSTEMS if recipe.name != LARGE]
+def seeds_of(recipe) -> list[int]:
+    """The recorded seeds, for the names of tests."""
+    return [record["seed"] for record in records.records_of(recipe, RESULTS)]
+
+
+CHECKED = [(recipe, DEFAULT_SEED) for recipe in journey.JOURNEY]
+CHECKED += [(journey.BEST, seed) for seed in seeds_of(journey.BEST) if seed != DEFAULT_SEED]
+CHECKED += [(recipe, seeds_of(recipe)[0]) for recipe in SYSTEMS if recipe.name != LARGE]
 
 
 @pytest.mark.parametrize("recipe, seed", CHECKED, ids=[f"{r.name}-{seed}" for r, seed in CHECKED])

@@ -63,7 +63,7 @@ class Record(Checked):
     short: bool
     parameters: Count
     history: Annotated[list[Epoch], Field(min_length=1)]
-    clean_train_accuracy: Fraction | None = None  # of some old records nobody knows it
+    clean_train_accuracy: Fraction | None  # of some old records nobody knows it
     seconds: Seconds
     machine: Machine
 
