@@ -17,7 +17,7 @@ from mnist_lib.journey import ONE_CYCLE, SKELETON
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import EVALUATION_BATCH, evaluate, fit
 
-ONE_EPOCH = replace(ONE_CYCLE, epochs=1, holdout=0)
+ONE_EPOCH = replace(ONE_CYCLE, epochs=1, folds=0)
 NOTEBOOK = "02"  # trains one recipe; shortened, two epochs on few images
 
 
@@ -83,7 +83,7 @@ def by_jobs(device: str) -> dict[int, float]:
 def notebook(digits: Digits, device: str, rounds: int) -> dict:
     """Wall seconds of the batch command for one short notebook, less those of its training."""
     os.environ["MNIST_LIB_SHORT"] = "1"
-    recipe = replace(SKELETON, holdout=0)  # as these digits are
+    recipe = replace(SKELETON, folds=0)  # as these digits are
     training = min(seconds_of(recipe, digits, device) for _ in range(rounds))
     del os.environ["MNIST_LIB_SHORT"]
     return spread([run_notebook("--device", device) - training for _ in range(rounds)])
@@ -105,7 +105,7 @@ def peak_memory(device: str) -> float | None:
     code = (
         "from mnist_lib.data import load_mnist; from mnist_lib.train import fit;"
         "from overheads import ONE_EPOCH;"
-        f"fit(ONE_EPOCH, load_mnist(holdout=0), device={device!r}, quiet=True);"
+        f"fit(ONE_EPOCH, load_mnist(), device={device!r}, quiet=True);"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
     return round(float(in_python(code)) / 2**10)
@@ -118,7 +118,7 @@ def fifteen_epochs(device: str) -> dict | None:
     code = (
         "import torch; from mnist_lib.data import load_mnist; from mnist_lib.train import fit;"
         "from mnist_lib.published.systems import S0_6;"
-        f"run = fit(S0_6, load_mnist(holdout=0), device={device!r}, quiet=True);"
+        f"run = fit(S0_6, load_mnist(), device={device!r}, quiet=True);"
         "print(run.seconds, torch.cuda.max_memory_allocated() / 2**20)"
     )
     seconds, peak = map(float, in_python(code).split())

@@ -44,7 +44,7 @@ def main() -> None:
     options = arguments()
     device = choose_device(options.device)
     torch.set_num_threads(1)
-    digits = load_mnist(holdout=0)
+    digits = load_mnist()
     few = digits.first(options.images)
     found = {
         "machine": {**describe_machine(device), **more_of_the_machine()},

@@ -46,7 +46,7 @@ def prepare(left_out: str, steps: list[str], images: int) -> None:
         layers.Dropout.forward = nn.Dropout.forward
     if left_out == "kept memory":
         layers.keep_freed_memory = lambda: None
-    digits = load_mnist(holdout=0).first(images)
+    digits = load_mnist().first(images)
     for step in steps:
         LOOPS[step] = library_loop(RECIPES[step], digits, "cpu")
 

@@ -122,7 +122,7 @@ def ledger_row(recipe: Recipe) -> dict:
         "seeds": len(runs),
         "errors of 10,000": f"{runs['errors'].min():.0f}–{runs['errors'].max():.0f}",
         "validation": mean_and_deviation(runs["validation_accuracy"]),
-        "clean train − test": f"{overfitting * 100:+.2f}",
+        "clean train − test": MISSING if math.isnan(overfitting) else f"{overfitting * 100:+.2f}",
         "effect on validation": as_interval(gain) if gain else MISSING,
         "the change": in_words(gain) if gain else MISSING,
         "seconds": f"{runs['seconds'].median():.0f}",

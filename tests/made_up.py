@@ -1,7 +1,10 @@
-"""A tiny network, and runs as if they had been trained."""
+"""A tiny network, digits with a part missing, and runs as if they had been trained."""
+
+from dataclasses import replace
 
 from torch import nn
 
+from mnist_lib.data import FOLDS, TEST_SIZE, TRAINING_SIZE, Digits
 from mnist_lib.engine.device import describe_machine
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import Run
@@ -13,23 +16,61 @@ def tiny_network() -> nn.Sequential:
     )
 
 
-def finished(recipe: Recipe, seed=1, test=0.99, short=False, earlier=0.85, **accuracies) -> Run:
-    """All epochs of the recipe, the last of them with these accuracies."""
-    first = {
-        "learning_rate": 0.1, "train_loss": 0.5, "train_accuracy": 0.8,
-        "test_loss": 0.4, "test_accuracy": earlier, "seconds": 1.5,
-    }  # fmt: skip
-    first |= {f"{part}_accuracy": 0.84 for part in accuracies}
-    last = first | {"test_accuracy": test, "train_accuracy": 0.985}
-    last |= {f"{part}_accuracy": accuracy for part, accuracy in accuracies.items()}
-    rows = [first] * (recipe.epochs - 1) + [last]
+def without_validation(digits: Digits) -> Digits:
+    """Digits of the reader's own with nothing to validate on."""
+    none = {part: getattr(digits, part)[:0] for part in ("validation_images", "validation_labels")}
+    return replace(digits, **none)
+
+
+def finished(
+    recipe: Recipe,
+    seed: int = 1,
+    test: float | None = 0.99,
+    validation: float = 0.98,
+    clean: float = 0.995,
+    short: bool = False,
+    earlier: float = 0.85,
+) -> Run:
+    """All epochs of the recipe on whole MNIST, the last of them with these accuracies.
+
+    test        None: the run is a trial, which had no test digits
+    validation  counts only if the recipe has folds
+    earlier     all accuracies of the epochs before the last
+    """
+    fold = recipe.fold(seed)
+    held_out = TRAINING_SIZE // FOLDS if fold else 0
+    last = {"train": 0.985, "validation": validation if fold else None, "test": test}
+    last = {part: accuracy for part, accuracy in last.items() if accuracy is not None}
+    epochs = [dict.fromkeys(last, earlier)] * (recipe.epochs - 1) + [last]
     return Run(
         recipe,
         seed,
         recipe.network(),
-        sizes={"train": 60_000 - recipe.holdout, "validation": recipe.holdout, "test": 10_000},
+        fold,
+        sizes={
+            "train": TRAINING_SIZE - held_out,
+            "validation": held_out,
+            "test": 0 if test is None else TEST_SIZE,
+        },
         machine=describe_machine("cpu"),
         short=short,
-        history=[{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)],
+        history=[row(epoch, accuracies) for epoch, accuracies in enumerate(epochs, start=1)],
+        clean_train_accuracy=clean,
         seconds=3.25,
     )
+
+
+def trial(recipe: Recipe, seed: int = 1, validation: float = 0.98, **others) -> Run:
+    """The same without test digits."""
+    return finished(recipe, seed, test=None, validation=validation, **others)
+
+
+def row(epoch: int, accuracies: dict[str, float]) -> dict:
+    """One epoch of a history, with these accuracies of the parts."""
+    return {
+        "epoch": epoch,
+        "learning_rate": 0.1,
+        **{f"{part}_loss": 0.5 for part in accuracies},
+        **{f"{part}_accuracy": accuracy for part, accuracy in accuracies.items()},
+        "seconds": 1.5,
+    }

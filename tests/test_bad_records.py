@@ -2,20 +2,28 @@
 
 import json
 import math
+import re
 import shutil
 
 import pytest
-from made_up import finished
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import finished, tiny_network, trial
 
+from mnist_lib.engine import store
 from mnist_lib.published import comparison
 from mnist_lib.published.systems import system
-from mnist_lib.records import load_records, records_of, save
+from mnist_lib.recipes import SGD, Recipe
+from mnist_lib.records import as_record, load_records, records_of, save
 from mnist_lib.runner.command_line import main
 
 
 def seeds_of(recipe) -> list[int]:
     return [record["seed"] for record in records_of(recipe)]
 
+
+RECIPE = Recipe("00", "for the tests", tiny_network, SGD(0.1), epochs=2)
+RECORD = json.dumps(as_record(finished(RECIPE)))
 
 DAMAGED = {
     "half": lambda text: text[: len(text) // 2],
@@ -28,6 +36,10 @@ DAMAGED = {
     "no accuracy": lambda text: json.dumps(json.loads(text) | {"history": [{"epoch": 1}]}),
     "no fingerprint": lambda text: text.replace("fingerprint", "thumbprint"),
     "no parameters": lambda text: text.replace('"parameters"', '"weights"'),
+    "no sizes": lambda text: text.replace('"sizes"', '"measures"'),
+    "no fold": lambda text: text.replace('"fold"', '"part"'),
+    "no clean accuracy": lambda text: text.replace('"clean_train_accuracy"', '"clean"'),
+    "no epochs": lambda text: text.replace('"epochs"', '"rounds"'),
     "no machine": lambda text: text.replace('"machine"', '"tool"'),
 }
 
@@ -73,6 +85,11 @@ WRONG = [
     *[(("fingerprint",), value) for value in (None, "../../x", 12)],
     (("recipe",), "01-other"),
     *[(("parameters",), value) for value in (None, 0, 1.5)],
+    *[(("fold",), value) for value in ("1", 1.5, True, [])],
+    *[(("sizes",), value) for value in (None, {}, 60_000, {"train": 54_000, "validation": 6_000})],
+    *[(("sizes", "train"), value) for value in (None, 0, -1, "54000", 54_000.5)],
+    *[(("sizes", part), value) for part in ("validation", "test") for value in (None, -1, 0, True)],
+    *[(("clean_train_accuracy",), value) for value in (math.nan, 1.01, -0.01, "0.99", True)],
     (("short",), None),
     (("seconds",), math.nan),
 ]
@@ -80,12 +97,58 @@ WRONG = [
 
 @pytest.mark.parametrize("place, value", WRONG, ids=lambda part: str(part).replace(" ", ""))
 def test_a_wrong_value_is_named_and_the_record_skipped(tiny, place, value):
-    save(finished(tiny, seed=1, validation=0.98))
-    path = save(finished(tiny, seed=2, validation=0.98))
+    save(finished(tiny, seed=1))
+    path = save(finished(tiny, seed=2))
     path.write_text(bad(json.loads(path.read_text()), place, value))
     with pytest.warns(UserWarning, match="unreadable record .*seed-2.json: .+") as warned:
         assert seeds_of(tiny) == [1]
     assert len(warned) == 1 and "\n" not in str(warned[0].message)
+
+
+PARTS = ("validation", "test")
+
+
+@given(
+    sizes=st.fixed_dictionaries({part: st.sampled_from([0, 6_000]) for part in PARTS}),
+    measured=st.lists(st.sets(st.sampled_from(PARTS)), min_size=2, max_size=2),
+)
+def test_only_accuracies_that_fit_the_sizes_are_a_record(sizes, measured):
+    """What has such images has their accuracy in every epoch, and what has none in no epoch."""
+    record = json.loads(RECORD)
+    record["sizes"] |= sizes
+    for epoch, parts in zip(record["history"], measured, strict=True):
+        for part in set(PARTS) - parts:
+            del epoch[f"{part}_loss"], epoch[f"{part}_accuracy"]
+    wrong = [p for p in PARTS if any((p in parts) != (sizes[p] > 0) for parts in measured)]
+    if wrong:
+        message = f"its {wrong[0]} accuracies do not fit its number of such images"
+        with pytest.raises(ValueError, match=message):
+            store.as_json(record)
+    else:
+        assert store.checked(store.as_json(record)) == record
+
+
+def test_a_run_with_accuracies_of_images_that_it_did_not_have_is_not_saved(tiny, results):
+    run = finished(tiny)
+    run.sizes["test"] = 0
+    with pytest.raises(ValueError, match="its test accuracies do not fit"):
+        save(run)
+    assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "belongs", "copied"), [(trial, "trials", "runs"), (finished, "runs", "trials")]
+)
+def test_a_record_among_those_of_the_other_kind_is_named(tiny, results, make, belongs, copied):
+    """A trial has no test accuracy to count, and whoever chooses must see none of a run."""
+    path = save(make(tiny))
+    shutil.copytree(results / belongs, results / copied)
+    name = results / copied / "00-tiny" / path.name
+    message = f"skipped the unreadable record {name}: it belongs to the {belongs}"
+    with pytest.warns(UserWarning, match=re.escape(message)):
+        assert load_records(kind=copied) == []
+    assert len(load_records(kind=belongs)) == 1
+    assert store.read_records(results, kind=copied) == ([], [message])
 
 
 def test_the_reason_names_the_place(tiny):

@@ -97,7 +97,7 @@ def test_each_trick_is_left_out_alone(benchmark, digits, monkeypatch, left_out):
     monkeypatch.setattr(measure, "accelerate", measure.accelerate)
     kept = []
     monkeypatch.setattr(layers, "keep_freed_memory", lambda: kept.append("kept"))
-    monkeypatch.setattr(tricks, "load_mnist", lambda holdout: digits)
+    monkeypatch.setattr(tricks, "load_mnist", lambda: digits)
     monkeypatch.setattr(tricks, "library_loop", measure.built)
     tricks.prepare(left_out, ["S4-6"], 128)
     _, model, _, _ = tricks.LOOPS.pop("S4-6")
@@ -121,7 +121,7 @@ def test_threads_are_measured_idle_and_beside_a_busy_process(benchmark, digits, 
 
 
 def test_overheads_are_measured(benchmark):
-    overheads, few = benchmark("overheads"), load_mnist(holdout=0).first(1_000)
+    overheads, few = benchmark("overheads"), load_mnist().first(1_000)
     assert overheads.evaluation(few, "cpu", rounds=1)["median"] > 0
     assert list(overheads.by_images(few, "cpu")) == [10_000, 20_000, 40_000, 60_000]
     assert list(overheads.by_seeds(few, "cpu")) == [1, 2, 4]

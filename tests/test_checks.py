@@ -1,8 +1,10 @@
 """What cannot work is refused before anything is trained, in words that say what to do."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from made_up import without_validation
 from torch import nn
 
 from mnist_lib import train
@@ -47,7 +49,6 @@ def a_map() -> nn.Sequential:
         ({"batch_size": 0}, "batch size 0"),
         ({"network": no_parameters}, "network of '00-wrong' has no parameters to train"),
         ({"network": frozen}, "network of '00-wrong' has no parameters to train"),
-        ({"holdout": 191}, r"sets 191 digits aside .* these digits 192: load_mnist\(holdout="),
         ({"network": nine_classes}, r"'00-wrong' turns 2 images into \(2, 9\)"),
         ({"network": a_map}, r"into \(2, 10, 26, 26\).*must give logits of shape \(2, 10\)"),
     ],
@@ -55,6 +56,39 @@ def a_map() -> nn.Sequential:
 def test_settings_that_cannot_work_are_refused_first(tiny, synthetic, changes, message):
     with pytest.raises(ValueError, match=message):
         fit(tiny.but("00-wrong", "a slip", **changes), synthetic, device="cpu")
+
+
+FITTING = re.escape("load_mnist(fold=recipe.fold(seed)) makes them fit")
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("folds", "seed", "fold", "message"),
+    [
+        (10, 1, 2, "'00-wrong' with seed 1 holds out fold 1, and these digits hold out fold 2: "),
+        (10, 11, 10, "with seed 11 holds out fold 1, and these digits hold out fold 10: "),
+        (10, 0, 9, "with seed 0 holds out fold 10, and these digits hold out fold 9: "),
+        (10, 7, 0, "with seed 7 holds out fold 7, and these digits hold out no digits: "),
+        (0, 7, 7, "with seed 7 holds out no digits, and these digits hold out fold 7: "),
+        (0, 1, None, "holds out no digits, and these digits hold out a part of the digits: "),
+    ],
+)
+def test_digits_of_another_fold_are_refused_first(tiny, synthetic, folds, seed, fold, message):
+    recipe = tiny.but("00-wrong", "a slip", folds=folds)
+    with pytest.raises(ValueError, match=message + FITTING):
+        fit(recipe, replace(synthetic, fold=fold), seed, device="cpu")
+
+
+@pytest.mark.usefixtures("no_training")
+def test_own_digits_without_validation_do_not_fit_a_recipe_with_folds(tiny, synthetic):
+    with pytest.raises(ValueError, match="a part .* hold out no digits: " + FITTING):
+        fit(tiny, without_validation(synthetic), device="cpu")
+
+
+@pytest.mark.parametrize(("seed", "fold"), [(1, 1), (10, 10), (11, 1), (20, 10)])
+def test_digits_of_the_seeds_own_fold_are_taken(tiny, synthetic, seed, fold):
+    run = fit(replace(tiny, epochs=1), replace(synthetic, fold=fold), seed, device="cpu")
+    assert run.fold == fold and "validation_accuracy" in run.history[0]
 
 
 @pytest.mark.usefixtures("no_training")

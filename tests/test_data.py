@@ -1,4 +1,7 @@
-"""The digits: whole, split as documented, and handed out in batches that miss no image."""
+"""The digits: whole, cut into ten folds, and handed out in batches that miss no image."""
+
+import hashlib
+import re
 
 import pytest
 import torch
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from mnist_lib import data
 from mnist_lib.augment import RandomAffine
-from mnist_lib.data import MEAN, STD, Batches, normalise, to_float
+from mnist_lib.data import MEAN, STD, Batches, Digits, fold_of_each, load_mnist, normalise, to_float
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -27,11 +30,21 @@ def positions_of(x: torch.Tensor) -> torch.Tensor:
     return ((x[:, 0, 14, 14] * STD + MEAN) * 255).round().long()
 
 
-# ---- splits -------------------------------------------------------------------------------------
+# ---- folds --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole() -> Digits:
+    return load_mnist()
+
+
+@pytest.fixture(scope="module")
+def folds(whole) -> torch.Tensor:
+    return fold_of_each(whole.train_labels)
 
 
 def test_sizes_shapes_and_types(digits):
-    assert digits.sizes() == {"train": 55_000, "validation": 5_000, "test": 10_000}
+    assert digits.sizes() == {"train": 54_000, "validation": 6_000, "test": 10_000}
     for part, count in digits.sizes().items():
         images, labels = getattr(digits, f"{part}_images"), getattr(digits, f"{part}_labels")
         assert images.shape == (count, 1, 28, 28) and images.dtype == torch.uint8
@@ -40,35 +53,83 @@ def test_sizes_shapes_and_types(digits):
         assert images.max() == 255 and images.min() == 0
 
 
-def test_no_holdout_trains_on_all_images(digits):
-    whole = data.load_mnist(holdout=0)
+def test_without_a_fold_all_training_images_train(whole, digits):
+    assert whole.fold == 0 and digits.fold == 1
     assert whole.sizes() == {"train": 60_000, "validation": 0, "test": 10_000}
     assert whole.validation_images.shape == (0, 1, 28, 28)
     assert torch.equal(whole.test_images, digits.test_images)
 
 
-def test_validation_is_evenly_spaced_and_takes_both_groups_of_writers(digits):
-    whole = data.load_mnist(holdout=0)
-    kept, held_out = data.split_indices(5_000)
-    assert held_out[:5].tolist() == [0, 13, 24, 37, 48]
-    assert (held_out % 2 == 0).sum() == 2_500  # even positions hold the harder digits
-    assert torch.equal(digits.validation_images, whole.train_images[held_out])
-    assert torch.equal(digits.validation_labels, whole.train_labels[held_out])
-    assert torch.equal(digits.train_images, whole.train_images[kept])
-    assert torch.equal(digits.train_labels, whole.train_labels[kept])
+@pytest.mark.parametrize("fold", [1, 7, 10])
+def test_a_fold_is_held_out_and_all_others_train_in_their_order(whole, folds, fold):
+    digits = load_mnist(fold=fold)
+    for part, chosen in (("validation", folds == fold), ("train", folds != fold)):
+        assert torch.equal(getattr(digits, f"{part}_images"), whole.train_images[chosen])
+        assert torch.equal(getattr(digits, f"{part}_labels"), whole.train_labels[chosen])
 
 
-@given(holdout=st.integers(0, data.TRAINING_SIZE // 2))
-def test_every_image_is_in_exactly_one_part(holdout):
-    kept, held_out = data.split_indices(holdout)
-    assert len(held_out) == holdout
-    assert torch.equal(torch.cat([kept, held_out]).sort().values, torch.arange(60_000))
+def test_ten_folds_of_6000_share_out_all_training_images(folds):
+    assert folds.shape == (60_000,) and folds.dtype == torch.int64
+    assert folds.bincount().tolist() == [0] + [6_000] * 10
 
 
-@pytest.mark.parametrize("holdout", [-1, 30_001, 60_000, 2.5, "a", True, None])
-def test_an_impossible_holdout_is_refused(holdout):
-    with pytest.raises(ValueError, match=f"holdout .* not {holdout!r}"):
-        data.load_mnist(holdout=holdout)
+def imbalance(folds: torch.Tensor, groups: torch.Tensor) -> int:
+    """How many more images of one group a fold has than another fold has, at most."""
+    counts = torch.stack(
+        [folds[groups == group].bincount(minlength=11) for group in groups.unique()]
+    )
+    return int((counts[:, 1:].amax(1) - counts[:, 1:].amin(1)).max())
+
+
+def test_each_fold_has_a_tenth_of_every_digit_and_of_both_groups_of_writers(whole, folds):
+    """Digits at even positions are of the writers that are harder to read."""
+    is_odd = torch.arange(60_000) % 2
+    assert imbalance(folds, whole.train_labels) <= 1
+    assert imbalance(folds, 2 * whole.train_labels + is_odd) <= 1
+    assert imbalance(folds, is_odd) <= 2
+
+
+def test_the_folds_are_those_that_the_records_were_made_with(folds):
+    """Whoever changes the rule changes FOLD_RULE too: the records are then out of date."""
+    assert folds[:10].tolist() == [7, 10, 5, 4, 2, 2, 4, 9, 5, 3]
+    assert hashlib.sha256(bytes(folds.tolist())).hexdigest()[:16] == "460c469f749ec5dc"
+    assert data.FOLD_RULE == "rank by label, parity of position and position, modulo ten"
+
+
+@given(labels=st.lists(st.integers(0, 9), min_size=1, max_size=300).map(torch.tensor))
+def test_any_labels_are_shared_out_evenly(labels):
+    folds, is_odd = fold_of_each(labels), torch.arange(len(labels)) % 2
+    assert folds.shape == labels.shape and set(folds.tolist()) <= set(range(1, 11))
+    for groups in (torch.zeros_like(labels), labels, 2 * labels + is_odd):
+        assert imbalance(folds, groups) <= 1
+
+
+@pytest.mark.parametrize("fold", [-1, 11, 60_000, 2.0, 2.5, "1", True, None])
+def test_an_impossible_fold_is_refused(fold):
+    message = re.escape(f"fold must be a whole number from 0 to 10, not {fold!r}")
+    with pytest.raises(ValueError, match=message):
+        load_mnist(fold=fold)
+
+
+def test_the_first_of_each_part_are_of_the_same_fold(digits):
+    few = digits.first(7_000)
+    assert few.sizes() == {"train": 7_000, "validation": 6_000, "test": 7_000}
+    assert few.fold == 1
+    assert torch.equal(few.train_images, digits.train_images[:7_000])
+    assert torch.equal(few.test_labels, digits.test_labels[:7_000])
+
+
+def test_who_chooses_sees_no_test_images(digits):
+    blind = digits.without_test()
+    assert blind.sizes() == digits.sizes() | {"test": 0} and blind.fold == 1
+    assert blind.test_images.shape == (0, 1, 28, 28) and blind.test_labels.shape == (0,)
+    assert blind.train_images is digits.train_images
+    assert blind.validation_labels is digits.validation_labels
+
+
+def test_digits_of_the_readers_own_have_no_fold(synthetic):
+    assert synthetic.fold is None
+    assert synthetic.first(5).fold is None and synthetic.without_test().fold is None
 
 
 # ---- batches ------------------------------------------------------------------------------------

@@ -94,9 +94,11 @@ def test_a_folder_or_file_address_fills_an_empty_root(
 ):
     monkeypatch.setenv("MNIST_MIRROR", as_address(mirror))
     monkeypatch.setenv("MNIST_ROOT", str(tmp_path / "new"))
-    loaded = load_mnist()
+    loaded = load_mnist(fold=1)
     assert (raw(tmp_path / "new") / LABELS).exists()
-    assert all(torch.equal(getattr(loaded, name), whole) for name, whole in vars(digits).items())
+    assert loaded.fold == digits.fold == 1
+    parts = [name for name in vars(digits) if name != "fold"]
+    assert all(torch.equal(getattr(loaded, name), getattr(digits, name)) for name in parts)
 
 
 def test_folders_and_addresses_may_hold_spaces_side_by_side(tmp_path, monkeypatch):
@@ -245,11 +247,12 @@ def test_a_damaged_file_needs_only_its_own_archive(root, mirror, tmp_path, monke
 
 def test_archives_put_into_the_folder_by_hand_are_enough(offline, mirror, tmp_path):
     shutil.copytree(mirror, raw(tmp_path))
-    assert load_mnist(tmp_path, holdout=0).sizes()["train"] == 60_000
+    assert load_mnist(tmp_path).sizes()["train"] == 60_000
 
 
 def test_an_intact_cache_needs_no_network(root):
-    assert load_mnist(root).sizes() == {"train": 55_000, "validation": 5_000, "test": 10_000}
+    sizes = {"train": 54_000, "validation": 6_000, "test": 10_000}
+    assert load_mnist(root, fold=3).sizes() == sizes
 
 
 def test_an_intact_cache_on_a_read_only_disk_is_enough(root, monkeypatch):
@@ -259,7 +262,7 @@ def test_an_intact_cache_on_a_read_only_disk_is_enough(root, monkeypatch):
     for writing in ("FileLock", "write_atomically"):
         monkeypatch.setattr(download, writing, read_only)
     monkeypatch.setattr(Path, "mkdir", read_only)
-    assert load_mnist(root).sizes()["train"] == 55_000
+    assert load_mnist(root).sizes()["train"] == 60_000
 
 
 def test_a_full_disk_is_reported_with_the_path(offline, mirror, tmp_path, monkeypatch):
@@ -309,6 +312,6 @@ def test_two_processes_may_start_at_once(mirror, tmp_path):
         for _ in range(2)
     ]  # fmt: skip
     answers = [process.communicate(timeout=600) for process in both]
-    assert [out for out, _ in answers] == ["55000\n"] * 2, answers
+    assert [out for out, _ in answers] == ["60000\n"] * 2, answers
     # one fetched, the other waited for it
     assert sum(err.count("fetching") for _, err in answers) == len(ARCHIVES)

@@ -13,6 +13,7 @@ import torch
 from made_up import finished
 from torch import nn
 
+from mnist_lib import recipes
 from mnist_lib.journey import JOURNEY
 from mnist_lib.recipes import SGD, Recipe
 from mnist_lib.records import records_of, save
@@ -126,6 +127,19 @@ def test_how_weights_are_drawn_counts():
         return model
 
     assert len({fingerprint(partial(network, draw)) for draw in DRAWS}) == len(DRAWS)
+
+
+def test_the_parts_of_the_digits_count(tiny, monkeypatch):
+    """How many folds there are, and by which rule: other sizes or other images in each part."""
+    before = {tiny.fingerprint(), replace(tiny, folds=0).fingerprint()}
+    monkeypatch.setattr(recipes, "FOLD_RULE", "position modulo ten")
+    assert len(before) == 2 and tiny.fingerprint() not in before
+
+
+def test_a_record_of_another_fold_rule_is_out_of_date(tiny, monkeypatch):
+    save(finished(tiny))
+    monkeypatch.setattr(recipes, "FOLD_RULE", "position modulo ten")
+    assert records_of(tiny) == []
 
 
 # ---- what it does not see -----------------------------------------------------------------------

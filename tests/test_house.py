@@ -23,7 +23,8 @@ BELOW = {
     "top": {"top", "engine"},
     "published": {"published", "top", "engine"},
     "races": {"races", "top", "engine"},
-    "runner": {"runner", "published", "races", "top", "engine"},
+    "choosing": {"choosing", "top", "engine"},
+    "runner": {"runner", "published", "races", "choosing", "top", "engine"},
     "__main__": {"runner"},
 }
 MODULES = {
@@ -53,7 +54,7 @@ def floor(module: str) -> int:
     return 1 + max((floor(below) for below in imports(module)), default=0)
 
 
-def test_a_learner_finds_ten_modules_and_four_packages():
+def test_a_learner_finds_ten_modules_and_five_packages():
     names = {module.name: module.ispkg for module in pkgutil.iter_modules([str(ROOT)])}
     assert {name for name, is_package in names.items() if not is_package} == READ | {"__main__"}
     packages = {name for name, is_package in names.items() if is_package}
@@ -68,12 +69,13 @@ def test_imports_point_down_only(module):
         assert storey(name) in BELOW[storey(module)], f"{module} imports {name}"
 
 
-def test_there_are_at_most_seven_floors_and_the_door():
-    assert max(floor(module) for module in MODULES if module != "__main__") <= 7
+def test_there_are_at_most_nine_floors_and_the_door():
+    assert max(floor(module) for module in MODULES if module != "__main__") <= 9
 
 
 def test_files_can_be_read_in_one_sitting():
     lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
     assert max(lines.values()) <= 250
-    assert sum(count for name, count in lines.items() if storey(name) == "top") <= 1_400
+    assert sum(count for name, count in lines.items() if storey(name) == "top") <= 1_500
+    assert sum(lines.values()) <= 4_600
     assert len(inspect.getsource(fit).splitlines()) <= 40  # one screen

@@ -27,7 +27,7 @@ def network():
 
 images, labels = torch.zeros(64, 1, 28, 28, dtype=torch.uint8), torch.arange(64) % 10
 Progress.REFRESH_SECONDS = 0  # shows every step
-recipe = Recipe("00", "", network, SGD(0.001), batch_size=8, epochs=2, holdout=64)
+recipe = Recipe("00", "", network, SGD(0.001), batch_size=8, epochs=2)
 run = fit(recipe, Digits(*[images, labels] * 3))
 """
 

@@ -238,7 +238,7 @@ SHIFT_AND_SHADE = (
 )
 def test_batches_epochs_and_augmentation(names, batch_size, epochs, augment):
     for recipe in map(system, names.split()):
-        assert (recipe.batch_size, recipe.epochs, recipe.holdout) == (batch_size, epochs, 0)
+        assert (recipe.batch_size, recipe.epochs, recipe.folds) == (batch_size, epochs, 0)
         assert FACTS[recipe.name]["epochs"] in (epochs, None)
         assert augment in (None, recipe.settings()["augment"])
 
@@ -317,7 +317,7 @@ def test_the_rates_of_s3_1_are_the_printed_ones():
 @pytest.fixture(scope="module")
 def all_digits() -> Digits:
     """Real MNIST with nothing set aside, as the published systems use it."""
-    return load_mnist(holdout=0)
+    return load_mnist()
 
 
 @pytest.mark.parametrize("name", ["S0-6", "S1", "S2-2", "S2-3", "S3-3", "S4-3", "S4-6"])

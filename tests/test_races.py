@@ -5,23 +5,23 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from made_up import finished
+from made_up import finished, without_validation
 
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.races import store
-from mnist_lib.races.entries import ENTRIES, PUBLISHED, TRIED, Crop
-from mnist_lib.races.race import race, standings, without_test
+from mnist_lib.races.entries import ENTRIES, FINALISTS, PUBLISHED, TRIED, Crop
+from mnist_lib.races.race import race, standings
 from mnist_lib.races.store import is_recorded, load_race, save_race
 from mnist_lib.results import NoRecords
 from mnist_lib.runner import report
-from mnist_lib.runner.jobs import Job, is_finished
+from mnist_lib.runner.jobs import DEFAULT_SEED, Job, is_finished
 from mnist_lib.summary import count_parameters
 
 PARAMETERS = [215_194, 141_466, 138_954, 139_002, 72_058]
 
 
 def small(recipe):
-    return replace(recipe, batch_size=64, holdout=192)
+    return replace(recipe, batch_size=64)
 
 
 def test_the_networks_have_the_sizes_of_the_page():
@@ -51,7 +51,7 @@ def test_a_crop_takes_away_the_border():
 
 def test_a_race_trains_every_recipe_with_every_seed_in_turn(synthetic, capsys):
     recipes = [small(ENTRIES[0]), small(ENTRIES[-1])]
-    table = race(recipes, synthetic, [1, 2], "cpu")
+    table = race(recipes, lambda fold: synthetic, [1, 2], "cpu")
     assert list(table["seed"]) == [1, 1, 2, 2]
     assert list(table["recipe"]) == ["published", "half-hidden"] * 2
     assert (table["seconds"] > 0).all() and table["test_accuracy"].between(0, 1).all()
@@ -59,11 +59,33 @@ def test_a_race_trains_every_recipe_with_every_seed_in_turn(synthetic, capsys):
     assert "epoch" not in capsys.readouterr().out
 
 
+def test_every_seed_races_on_its_own_fold(synthetic):
+    """Seed 0 is the run before the race, which does not count."""
+    asked = []
+
+    def digits_for(fold):
+        asked.append(fold)
+        return replace(synthetic, fold=fold)
+
+    race([small(ENTRIES[0]), small(ENTRIES[-1])], digits_for, [1, 2, 11], "cpu")
+    assert asked == [10, 1, 1, 2, 2, 1, 1]
+
+
+def test_the_finalists_race_on_all_training_images(synthetic):
+    """They are the first and the last entry, and their numbers are never mixed up."""
+    for finalist, entry in zip(FINALISTS, (ENTRIES[0], ENTRIES[-1]), strict=True):
+        assert finalist == replace(entry, folds=0)
+        assert finalist.fingerprint() != entry.fingerprint()
+    whole = replace(without_validation(synthetic), fold=0)
+    table = race([small(FINALISTS[0])], lambda fold: {0: whole}[fold], [1], "cpu")
+    assert "validation_accuracy" not in table and "test_accuracy" in table
+    with pytest.raises(ValueError, match="holds out no digits, and these digits hold out fold 1"):
+        race([small(FINALISTS[0])], lambda fold: replace(synthetic, fold=1), [1], "cpu")
+
+
 def test_who_chooses_sees_no_test_images(synthetic):
-    blind = without_test(synthetic)
-    assert len(blind.test_labels) == len(blind.test_images) == 0
-    assert len(blind.train_labels) == len(synthetic.train_labels)
-    table = race([small(PUBLISHED)], blind, [1], "cpu")
+    blind = synthetic.without_test()
+    table = race([small(PUBLISHED)], lambda fold: blind, [1], "cpu")
     assert "test_accuracy" not in table and "validation_accuracy" in table
 
 
@@ -166,7 +188,7 @@ def test_a_race_runs_on_the_threads_that_are_asked_for(synthetic, monkeypatch):
         return finished(recipe, seed)
 
     monkeypatch.setattr("mnist_lib.races.race.fit", quick_fit)
-    race([small(PUBLISHED)], synthetic, [1], "cpu", threads=2)
+    race([small(PUBLISHED)], lambda fold: synthetic, [1], "cpu", threads=2)
     assert asked == [2, 2]  # the one that does not count, and the one that does
 
 
@@ -176,18 +198,36 @@ def test_an_interrupted_race_is_none(synthetic, monkeypatch):
 
     monkeypatch.setattr("mnist_lib.train.train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        race([small(PUBLISHED)], synthetic, [1], "cpu")
+        race([small(PUBLISHED)], lambda fold: synthetic, [1], "cpu")
+
+
+def record(name: str, recipes: list) -> None:
+    """A race of these recipes with two seeds."""
+    accuracy = "test_accuracy" if name == "final" else "validation_accuracy"
+    runs = [(recipe, seed) for seed in (1, 2) for recipe in recipes]
+    rows = [
+        {
+            "recipe": recipe.name, "fingerprint": recipe.fingerprint(), "seed": seed,
+            "seconds": 2.0, accuracy: 0.99, "device": "cpu", "threads": 1, "torch": "2.10",
+        }
+        for recipe, seed in runs
+    ]  # fmt: skip
+    save_race(pd.DataFrame(rows), name)
 
 
 def test_a_recorded_race_is_not_run_again_until_a_recipe_changes(monkeypatch):
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
-    monkeypatch.setattr(Job, "executed", lambda job, kind="": PROJECT / "nowhere")
-    job = Job(PROJECT / "notebooks" / "11_as_fast_as_possible.ipynb", 1)
+    job = Job(PROJECT / "notebooks" / "11_as_fast_as_possible.ipynb", DEFAULT_SEED)
+    record("choosing", ENTRIES)
+    record("tried", [ENTRIES[-1], *TRIED])
+    assert not is_finished(job, set(), renew=False)
+    record("final", [ENTRIES[0], ENTRIES[-1]])  # of 54,000 images, which is another race
+    assert not is_finished(job, set(), renew=False)
+    record("final", FINALISTS)
     assert is_finished(job, set(), renew=False)
     assert not is_finished(job, set(), renew=True)
     for steps in (
         [replace(ENTRIES[0], batch_size=128), *ENTRIES[1:]],
-        [*ENTRIES[:-1], TRIED[0]],  # recorded, but not as the last step of the final race
+        [*ENTRIES[:-1], TRIED[0]],  # recorded, but not as the last step of the race
     ):
         monkeypatch.setattr(store, "ENTRIES", steps)
         assert not is_finished(job, set(), renew=False)

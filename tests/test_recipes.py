@@ -5,10 +5,13 @@ from functools import partial
 
 import albumentations as A
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms import v2
 
 from mnist_lib.augment import RandomAffine
+from mnist_lib.engine.checks import LARGEST_SEED
 from mnist_lib.engine.per_image import PerImage
 from mnist_lib.published.augmentations import Chain
 from mnist_lib.recipes import SGD, Adam, Constant, OneCycle, Recipe, StepDecay
@@ -81,7 +84,7 @@ OTHER_SETTINGS = [
     {"augment": Chain((Shift(1), Shift(2)))},
     {"batch_size": 64},
     {"epochs": 14},
-    {"holdout": 0},
+    {"folds": 0},
 ]
 
 
@@ -113,6 +116,27 @@ def test_but_refuses_what_no_recipe_has(base):
         base.but("01-step", "a slip", learning_rate=0.2)
 
 
+def test_ten_seeds_in_turn_hold_out_ten_folds(base):
+    assert [base.fold(seed) for seed in range(1, 11)] == list(range(1, 11))
+    assert [base.fold(seed) for seed in range(11, 21)] == list(range(1, 11))
+    assert base.fold(0) == 10
+    assert {replace(base, folds=0).fold(seed) for seed in range(30)} == {0}
+
+
+@given(seed=st.integers(0, LARGEST_SEED))
+def test_a_seed_has_one_fold_and_its_tenth_follower_the_same(seed):
+    recipe = Recipe("00-base", "the beginning", narrow, SGD(0.1))
+    assert 1 <= recipe.fold(seed) <= 10 and recipe.fold(seed + 10) == recipe.fold(seed)
+    assert len({recipe.fold(seed + more) for more in range(10)}) == 10
+
+
+@pytest.mark.parametrize("folds", [1, 5, 9, 11, -10, 2.5, "10", None])
+def test_another_number_of_folds_is_refused(base, folds):
+    message = f"'01-step' has {folds!r} folds; it can have 10 or 0"
+    with pytest.raises(ValueError, match=message):
+        base.but("01-step", "other folds", folds=folds)
+
+
 def test_any_setting_changes_the_fingerprint(base):
     others = [base.but("00-base", "the beginning", **changes) for changes in OTHER_SETTINGS]
     fingerprints = {recipe.fingerprint() for recipe in [base, *others]}
@@ -138,7 +162,7 @@ def test_names_and_words_do_not(base):
 def test_settings_are_readable_text_without_addresses(base, changes):
     settings = base.but("01-step", "something", **changes).settings()
     assert set(settings) == {
-        "network", "optimizer", "schedule", "augment", "batch_size", "epochs", "holdout",
+        "network", "optimizer", "schedule", "augment", "batch_size", "epochs", "folds",
     }  # fmt: skip
     assert all(isinstance(text, str) and "0x" not in text for text in settings.values())
 
@@ -148,7 +172,7 @@ def test_settings_say_what_was_asked_for(base):
     settings = step.settings()
     assert settings["network"] == "narrow(width=8)"
     assert settings["optimizer"] == "SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.0)"
-    assert settings["epochs"] == "15"
+    assert settings["epochs"] == "15" and settings["folds"] == "10"
     assert "Affine" in settings["augment"] and "-7" in settings["augment"]
 
 

@@ -5,11 +5,12 @@ import math
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
-from made_up import finished
+from made_up import finished, trial, without_validation
 from torch import nn
 
 from mnist_lib.records import load_checkpoint, load_records, records_of, save
@@ -25,7 +26,7 @@ def seeds_of(recipe) -> list[int]:
 
 
 def test_a_record_comes_back_as_it_went(tiny, results):
-    run = finished(tiny.but("01-step", "more", epochs=3), seed=4, validation=0.98)
+    run = finished(tiny.but("01-step", "more", epochs=3), seed=4)
     path = save(run)
     assert path == results / "runs" / "01-step" / "seed-4.json"
     assert path.with_suffix(".pt").exists()
@@ -34,13 +35,28 @@ def test_a_record_comes_back_as_it_went(tiny, results):
     assert (record["recipe"], record["parent"], record["seed"]) == ("01-step", "00-tiny", 4)
     assert record["settings"] == run.recipe.settings() and record["settings"]["epochs"] == "3"
     assert record["fingerprint"] == run.recipe.fingerprint()
-    assert record["parameters"] == 1_940 and record["schema"] == 1 and record["short"] is False
+    assert record["parameters"] == 1_940 and record["schema"] == 2 and record["short"] is False
+    assert record["clean_train_accuracy"] == run.clean_train_accuracy == 0.995
     assert record["machine"]["torch"] == torch.__version__
 
 
-def test_a_record_keeps_the_sizes_of_all_parts(tiny, synthetic):
-    save(fit(tiny, synthetic, device="cpu", quiet=True))
-    assert records_of(tiny)[0]["sizes"] == {"train": 640, "validation": 192, "test": 256}
+def test_a_record_keeps_the_fold_and_the_sizes_of_all_parts(tiny, synthetic):
+    for seed, fold in ((2, 2), (11, 1)):
+        save(fit(tiny, replace(synthetic, fold=fold), seed, device="cpu", quiet=True))
+    save(fit(tiny, synthetic, seed=3, device="cpu", quiet=True))
+    records = records_of(tiny)
+    assert [(record["seed"], record["fold"]) for record in records] == [(2, 2), (3, None), (11, 1)]
+    assert all(
+        record["sizes"] == {"train": 640, "validation": 192, "test": 256} for record in records
+    )
+
+
+def test_a_record_of_all_training_images_has_fold_0_and_no_validation(tiny, synthetic):
+    recipe = replace(tiny, folds=0)
+    save(fit(recipe, replace(without_validation(synthetic), fold=0), device="cpu", quiet=True))
+    (record,) = records_of(recipe)
+    assert record["fold"] == 0 and record["sizes"]["validation"] == 0
+    assert "validation_accuracy" not in record["history"][-1]
 
 
 def test_records_are_sorted_by_recipe_and_seed(tiny):
@@ -52,7 +68,7 @@ def test_records_are_sorted_by_recipe_and_seed(tiny):
 
 def test_unknown_fields_are_kept(tiny):
     path = save(finished(tiny))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2, "weather": "fine"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 3, "weather": "fine"}))
     assert records_of(tiny)[0]["weather"] == "fine"
 
 
@@ -91,6 +107,54 @@ def test_records_of_older_settings_do_not_count(tiny):
     assert len(load_records()) == 2
 
 
+# ---- trials -------------------------------------------------------------------------------------
+
+
+def test_a_run_without_test_images_is_a_trial(tiny, synthetic, results):
+    run = fit(tiny, synthetic.without_test(), seed=3, device="cpu", quiet=True)
+    path = save(run)
+    assert path == results / "trials" / "00-tiny" / "seed-3.json"
+    assert [file.name for file in results.rglob("*") if file.is_file()] == ["seed-3.json"]
+    (record,) = records_of(tiny, kind="trials")
+    assert record["sizes"]["test"] == 0 and record["history"] == run.history
+    assert not any("test" in name for row in record["history"] for name in row)
+
+
+def test_a_trial_is_never_among_the_runs(tiny):
+    save(trial(tiny, seed=1))
+    with pytest.raises(FileNotFoundError, match="no checkpoint of '00-tiny' with seed 1"):
+        load_checkpoint(tiny, seed=1)
+    assert load_records() == [] and records_of(tiny) == []
+    save(finished(tiny, seed=2))
+    assert seeds_of(tiny) == [2] and finals(tiny).index.tolist() == [2]
+    assert [record["seed"] for record in load_records(kind="trials")] == [1]
+    assert [record["seed"] for record in records_of(tiny, kind="trials")] == [1]
+
+
+def test_a_trial_and_a_run_of_one_seed_stand_side_by_side(tiny, recwarn):
+    save(trial(tiny, validation=0.97))
+    save(finished(tiny, validation=0.98))
+    for kind, accuracy in (("trials", 0.97), ("runs", 0.98)):
+        (record,) = records_of(tiny, kind=kind)
+        assert record["history"][-1]["validation_accuracy"] == accuracy
+    assert load_checkpoint(tiny, seed=1) and not recwarn
+
+
+def test_a_trial_of_another_recipe_is_set_aside_too(tiny):
+    path = save(trial(tiny))
+    other = tiny.but("00-tiny", "another version", batch_size=64)
+    with pytest.warns(UserWarning, match="seed-1.json was not of this recipe .*replaced"):
+        save(trial(other))
+    assert (path.parent / "replaced" / f"{tiny.fingerprint()}-seed-1.json").exists()
+    assert len(records_of(other, kind="trials")) == 1 and not records_of(tiny, kind="trials")
+
+
+def test_a_short_trial_never_goes_to_the_full_results(tiny, results):
+    path = save(trial(tiny, short=True))
+    assert path == results.parent / "short" / "results" / "trials" / "00-tiny" / "seed-1.json"
+    assert not results.exists()
+
+
 # ---- what is not saved --------------------------------------------------------------------------
 
 
@@ -102,10 +166,10 @@ def test_an_interrupted_run_is_not_recorded(tiny, results):
     assert not results.exists()
 
 
-def test_a_run_without_test_images_is_not_recorded(tiny, synthetic, results):
-    none = {"test_images": synthetic.test_images[:0], "test_labels": synthetic.test_labels[:0]}
-    run = fit(tiny, type(synthetic)(**vars(synthetic) | none), device="cpu", quiet=True)
-    with pytest.raises(ValueError, match="'00-tiny' saw no test images"):
+def test_an_interrupted_trial_is_not_recorded(tiny, results):
+    run = trial(tiny)
+    run.interrupted, run.clean_train_accuracy = True, None
+    with pytest.raises(ValueError, match="'00-tiny' was interrupted"):
         save(run)
     assert not results.exists()
 
@@ -113,7 +177,7 @@ def test_a_run_without_test_images_is_not_recorded(tiny, synthetic, results):
 @pytest.mark.parametrize("place", ["test_accuracy", "validation_accuracy", "train_loss", "mood"])
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_a_record_never_holds_what_is_no_number(tiny, results, place, number):
-    run = finished(tiny, validation=0.98)
+    run = finished(tiny)
     run.history[-1][place] = number
     with pytest.raises(ValueError, match="finite number|not JSON compliant"):
         save(run)

@@ -18,6 +18,7 @@ from mnist_lib.choosing.registration import (
 )
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.records import load_records
+from mnist_lib.runner.command_line import main
 
 FILE = "results/registered.json"
 STEPS = pytest.mark.parametrize("recipe", journey.JOURNEY, ids=lambda recipe: recipe.name)
@@ -57,6 +58,15 @@ def test_a_registration_is_made_once_and_with_a_reason(tiny):
 
 def test_without_registrations_there_is_nothing_to_tell(tiny):
     assert registered() == [] and tries(tiny) == ""
+
+
+def test_the_command_registers_and_says_what_comes_next(capsys):
+    command = ["register", "01-plain", "--seeds", "21-23", "--why", "again"]
+    assert main(command) == 0
+    assert "commit" in capsys.readouterr().out
+    assert registered()[0]["seeds"] == [21, 22, 23]
+    assert main(command) == 2
+    assert "registered as it is" in capsys.readouterr().err
 
 
 # ---- the project's own --------------------------------------------------------------------------

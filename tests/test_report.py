@@ -77,6 +77,11 @@ def no_data(monkeypatch, digits):
     monkeypatch.setattr(report, "load_mnist", lambda: digits)
 
 
+def pictures(*names: str) -> list[str]:
+    """The files of these figures, each for light and for dark pages."""
+    return [f"{name}{ending}.png" for name in names for ending in ("", "-dark")]
+
+
 # ---- regions ------------------------------------------------------------------------------------
 
 
@@ -107,10 +112,11 @@ def test_the_report_is_made_from_the_records(steps, trained, results, readme, no
         for seed in (1, 2):
             save(trained(step, seed))
     written, problems = report.rebuild()
-    figures = ["accuracy-against-parameters.png", "journey.png", "mistakes.png"]
+    figures = pictures("accuracy-against-parameters", "journey", "mistakes")
     assert written == [*(results.parent / "figures" / name for name in figures), readme]
     assert problems == []
-    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written[:3])
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written[:-1])
+    assert len({path.read_bytes() for path in written}) == len(written)
 
     text = readme.read_text(encoding="utf-8")
     assert "an old table" not in text and "Words that stay." in text
@@ -138,9 +144,8 @@ def test_the_table_has_as_many_cells_in_every_line(steps, trained):
 def test_the_first_step_alone_is_a_report_too(steps, trained, readme):
     save(trained(steps[0], 1))
     written, problems = report.rebuild()
-    assert [path.name for path in written] == [
-        "accuracy-against-parameters.png", "journey.png", "README.md",
-    ]  # fmt: skip
+    figures = pictures("accuracy-against-parameters", "journey")
+    assert [path.name for path in written] == [*figures, "README.md"]
     assert problems == []
     text = readme.read_text(encoding="utf-8")
     assert "| 01-first |" in text and "02-second" not in text
@@ -157,7 +162,7 @@ def test_the_first_recorded_seed_stands_for_a_step(steps, trained, readme, no_da
 
 def test_without_a_readme_there_are_still_the_figures(steps, trained, results):
     save(trained(steps[0], 1))
-    assert [path.suffix for path in report.rebuild()[0]] == [".png", ".png"]
+    assert [path.suffix for path in report.rebuild()[0]] == [".png"] * 4
     assert not (results.parent / "README.md").exists()
 
 
@@ -240,9 +245,8 @@ def test_a_damaged_checkpoint_costs_its_figure_only(steps, trained, readme, no_d
         path = save(trained(step, 1)).with_suffix(".pt")
     path.write_bytes(b"")
     written, (problem,) = report.rebuild()
-    assert [path.name for path in written] == [
-        "accuracy-against-parameters.png", "journey.png", "README.md",
-    ]  # fmt: skip
+    figures = pictures("accuracy-against-parameters", "journey")
+    assert [path.name for path in written] == [*figures, "README.md"]
     assert problem.startswith(f"{path} holds no weights")
 
 
@@ -254,7 +258,9 @@ def test_without_the_digits_only_the_mistakes_are_missing(steps, trained, readme
     for step in steps:
         save(trained(step, 1))
     written, problems = report.rebuild()
-    assert len(written) == 3 and problems == ["no mirror has MNIST"]
+    figures = pictures("accuracy-against-parameters", "journey")
+    assert [path.name for path in written] == [*figures, "README.md"]
+    assert problems == ["no mirror has MNIST"]
 
 
 def test_a_cut_race_is_named_and_the_readme_keeps_its_sentence(

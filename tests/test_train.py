@@ -7,11 +7,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from made_up import without_validation
 from torch import nn
 
 from mnist_lib import models, train
 from mnist_lib.augment import RandomAffine
-from mnist_lib.data import Batches, Digits
+from mnist_lib.data import Batches
 from mnist_lib.recipes import SGD, Adam, Constant, StepDecay
 from mnist_lib.records import save
 from mnist_lib.train import evaluate, fit, predict
@@ -147,8 +148,7 @@ def test_what_can_be_learnt_is_learnt(tiny, synthetic):
 
 
 def test_real_digits_are_learnt_too(tiny, digits):
-    few = Digits(*(values[:2000] for values in vars(digits).values()))
-    run = fit(replace(tiny, holdout=2_000), few, device="cpu")
+    run = fit(tiny, digits.first(2_000), device="cpu")
     assert run.history[-1]["test_accuracy"] > 0.6
 
 
@@ -175,14 +175,47 @@ def test_the_recorded_learning_rate_is_one_the_epoch_was_trained_with(tiny, synt
     assert [row["learning_rate"] for row in fit(recipe, synthetic).history] == [0.1, 0.1 * 0.1]
 
 
-def test_without_a_holdout_there_are_no_validation_numbers(tiny, synthetic, capsys):
-    nothing = {
-        "validation_images": synthetic.validation_images[:0],
-        "validation_labels": synthetic.validation_labels[:0],
-    }
-    run = fit(replace(tiny, holdout=0), replace(synthetic, **nothing), device="cpu")
+def test_without_folds_there_are_no_validation_numbers(tiny, synthetic, capsys):
+    run = fit(replace(tiny, folds=0), without_validation(synthetic), device="cpu")
     assert not [name for row in run.history for name in row if name.startswith("validation")]
     assert "validation" not in capsys.readouterr().out
+
+
+def test_without_test_images_there_are_no_test_numbers(tiny, synthetic, capsys):
+    run = fit(tiny, synthetic.without_test(), device="cpu")
+    assert run.sizes == {"train": 640, "validation": 192, "test": 0}
+    assert not [name for row in run.history for name in row if name.startswith("test")]
+    assert "test" not in capsys.readouterr().out
+
+
+def test_test_images_decide_nothing(tiny, synthetic):
+    """A trial trains as the run with test images that would follow it."""
+    run, trial = fit(tiny, synthetic), fit(tiny, synthetic.without_test())
+    assert same_weights(run.model, trial.model)
+    for row, tried in zip(without_seconds(run), without_seconds(trial), strict=True):
+        assert {name: row[name] for name in tried} == tried
+
+
+def test_clean_training_accuracy_is_that_of_the_images_as_they_are(tiny, synthetic):
+    """In eval mode, after the last step: the running one is of dropout and augmented images."""
+    augment = RandomAffine(degrees=30, translate=0.2)
+    recipe = tiny.but("00-other", "hard to train", network=dropout_network, augment=augment)
+    run = fit(recipe, synthetic, device="cpu")
+    clean = Batches(synthetic.train_images, synthetic.train_labels, 100)
+    assert run.clean_train_accuracy == evaluate(run.model, clean)[1]
+    assert run.clean_train_accuracy != run.history[-1]["train_accuracy"]
+
+
+def test_a_clean_image_is_not_augmented(tiny, synthetic):
+    augmented = []
+
+    def counting(images, generator):
+        augmented.append(len(images))
+        return images
+
+    run = fit(replace(tiny, augment=counting), synthetic, device="cpu")
+    assert sum(augmented) == 2 * 640  # once an epoch, and not for the clean accuracy
+    assert run.clean_train_accuracy > 0.9
 
 
 def test_predictions_are_probabilities_in_the_order_of_the_images(tiny, synthetic):
@@ -199,8 +232,10 @@ def test_predictions_are_probabilities_in_the_order_of_the_images(tiny, syntheti
 
 def test_a_short_run_says_so(tiny, synthetic, monkeypatch):
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    thrice = Digits(*(torch.cat([values] * 3) for values in vars(synthetic).values()))
-    run = fit(replace(tiny, epochs=15, holdout=3 * 192), thrice, device="cpu")
+    parts = {
+        name: torch.cat([part] * 3) for name, part in vars(synthetic).items() if name != "fold"
+    }
+    run = fit(replace(tiny, epochs=15), replace(synthetic, **parts), device="cpu")
     assert run.short and len(run.history) == 2
     assert run.sizes == {"train": 1_280, "validation": 576, "test": 768}
     monkeypatch.setenv("MNIST_LIB_SHORT", "0")
@@ -212,6 +247,7 @@ def test_an_interruption_keeps_the_finished_epochs_and_says_so(tiny, synthetic, 
     run = fit(tiny, synthetic, device="cpu")
     assert run.interrupted and [row["epoch"] for row in run.history] == [1]
     assert run.table().index.tolist() == [1] and run.seconds > 0
+    assert run.clean_train_accuracy is None
     assert "interrupted: 1 of 2 epochs" in capsys.readouterr().out
     with pytest.raises(ValueError, match="interrupted"):
         save(run)
@@ -224,7 +260,7 @@ def test_an_interruption_in_the_first_epoch_leaves_an_empty_table(tiny, syntheti
 
     monkeypatch.setattr(train, "train_epoch", interrupt)
     run = fit(tiny, synthetic, device="cpu")
-    assert run.interrupted and run.table().empty
+    assert run.interrupted and run.table().empty and run.clean_train_accuracy is None
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny, synthetic):

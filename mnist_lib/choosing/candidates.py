@@ -95,4 +95,4 @@ TAKE_OUTS = [
     alone(ONE_CYCLE, "09-head", "a linear layer in place of the average", network=with_head),
     alone(ONE_CYCLE, "09-dropout", "dropout of 5 % put in", network=partial(normalised, 0.05)),
 ]
-CHOICES = [NETWORKS, AUGMENTATIONS, TAKE_OUTS]
+CHOICES = [NETWORKS, AUGMENTATIONS]  # those that have been tried

@@ -2,17 +2,21 @@
 
 import json
 import math
+from collections.abc import Sequence
 from functools import cache
 
 import pandas as pd
 
 from mnist_lib.data import TEST_SIZE
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.published.systems import CHOSEN, SYSTEMS
+from mnist_lib.published.systems import BEST_OF_SEVERAL, CHOSEN, SYSTEMS
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, records_of
-from mnist_lib.results import MISSING, mean_and_deviation
+from mnist_lib.results import MISSING, as_interval, mean_and_deviation
 from mnist_lib.summary import count_parameters
+
+SAME = 0.0015  # a system whose difference is surely no larger than this is called reproduced
+ENOUGH_SEEDS = 3  # for a spread of their own
 
 
 @cache
@@ -21,7 +25,7 @@ def facts() -> dict[str, dict]:
 
     claimed_test_accuracy  as printed in the text; own_test_accuracy where two were exchanged
     log_test_accuracy      one per epoch; None where the source prints no log of its own
-    later_run_test_accuracy  of the author's later run of nearly the same recipe, if known
+    later_run_test_accuracy  of the author's longer run of nearly the same recipe, which is another
     slips                  contradictions of the source, each half a sentence about it
     """
     return json.loads((PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
@@ -56,16 +60,19 @@ def points(steps: list[Recipe]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, systems.assign(claimed=claimed)
 
 
+# ---- differences --------------------------------------------------------------------------------
+
+
 def binomial(accuracy: float) -> float:
     """Standard deviation of an accuracy if each of the 10,000 images were a throw of its own."""
     return math.sqrt(accuracy * (1 - accuracy) / TEST_SIZE)
 
 
-def run_to_run() -> tuple[float, int]:
+def pooled_spread() -> tuple[float, int]:
     """Spread of one run's test accuracy in units of `binomial`, and its degrees of freedom.
 
-    Pooled over all systems with several seeds, because three runs alone say little about deviation;
-    in these units, because a system with twice the errors spreads more.
+    Pooled over all systems with several seeds; in these units, because a system with twice the
+    errors spreads more.
     raises NoRecords if no system has two
     """
     seen, squares, degrees = set(), 0.0, 0
@@ -81,49 +88,100 @@ def run_to_run() -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def noise(accuracy: float, seeds: int, deviation: float, degrees: int, published: int = 1) -> float:
-    """By how much the means of so many published runs and of ours differ by chance (95 %).
+def spread(runs: pd.Series) -> tuple[float, int]:
+    """Standard deviation of one run's test accuracy over seeds, and its degrees of freedom.
 
-    accuracy  about which both lie; deviation and degrees come from `run_to_run`
+    That of these runs alone if there are at least three, else the pooled one; NoRecords if neither.
+    """
+    if len(runs) >= ENOUGH_SEEDS:
+        return runs.std(), len(runs) - 1
+    units, degrees = pooled_spread()
+    return units * binomial(runs.mean()), degrees
+
+
+def difference_of(ours: pd.Series, theirs: Sequence[float]) -> dict[str, float]:
+    """{mean, low, high}: our mean minus theirs with its 95 % interval, all as fractions.
+
+    All runs see the same 10,000 test images, so chance is what a run owes to its seed: the spread
+    s over our seeds, which is taken to be theirs too. For n runs of ours and m of theirs the
+    half-width is
+
+        t * s * sqrt(1/n + 1/m)
+
+    with Student's t of the degrees of freedom of s. A published run is a single draw, m = 1: its
+    own noise stays in the interval however many runs we make. Without any s low and high are NaN.
     """
     from scipy import stats  # takes a second to import
 
-    width = stats.t.ppf(0.975, degrees) * deviation * binomial(accuracy)
-    return width * math.sqrt(1 / published + 1 / seeds)
+    mean = ours.mean() - sum(theirs) / len(theirs)
+    try:
+        deviation, degrees = spread(ours)
+    except NoRecords:
+        return {"mean": mean, "low": math.nan, "high": math.nan}
+    half = stats.t.ppf(0.975, degrees) * deviation * math.sqrt(1 / len(ours) + 1 / len(theirs))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def difference(recipe: Recipe) -> dict[str, float]:
+    """Ours minus the source's log, after the last epoch that it shows; see `difference_of`.
+
+    Without a log it is ours minus the claim (put right where two were exchanged), which may be a
+    best epoch: then low and high are NaN. NoRecords if nothing is recorded.
+    """
+    fact = facts_of(recipe)
+    log = fact["log_test_accuracy"]
+    ours = test_accuracies(recipe, epoch=len(log) if log else None)
+    if ours.empty:
+        raise NoRecords(f"no record of '{recipe.name}' to compare with its source")
+    if log is None:
+        return {"mean": ours.mean() - fact["own_test_accuracy"], "low": math.nan, "high": math.nan}
+    return difference_of(ours, [log[-1]])
+
+
+def in_a_word(gap: dict[str, float]) -> str:
+    """What the interval of a difference says about a source, in a word.
+
+    reproduced: it lies within ±0.15 points, whether or not it holds zero; not reproduced: it
+    excludes zero and reaches outside ±0.15; undecided: neither
+    """
+    if math.isnan(gap["low"]):
+        return MISSING
+    if -SAME <= gap["low"] and gap["high"] <= SAME:
+        return "reproduced"
+    return "undecided" if gap["low"] <= 0 <= gap["high"] else "not reproduced"
+
+
+# ---- tables -------------------------------------------------------------------------------------
 
 
 def comparison() -> pd.DataFrame:
     """One row per system: claimed, in its own log (last epoch, best in brackets), and here.
 
-    here          last epoch, mean ± standard deviation over seeds
-    difference    ours minus the log's, after the last epoch that the log shows; where there is no
-                  log, ours minus the claim (put right where two were exchanged), in brackets
-                  because a claim may be a best epoch
-    within noise  whether chance alone makes as large a difference in one case of 20 or more
-    chosen here   'in part' where the source does not tell the whole recipe, see `CHOSEN`
+    here        last epoch, mean ± standard deviation over seeds
+    difference  `difference` in percentage points with its 95 % interval; to a claim in brackets
+    verdict     `in_a_word`
+    remark      where the source does not tell the whole recipe, see `CHOSEN`, or tells of its best
+                run only
     """
-    try:
-        deviation = run_to_run()
-    except NoRecords:
-        deviation = None
-    rows = [as_row(recipe, deviation) for recipe in SYSTEMS]
-    return pd.DataFrame(rows).set_index("system")
+    return pd.DataFrame([as_row(recipe) for recipe in SYSTEMS]).set_index("system")
 
 
-def as_row(recipe: Recipe, deviation: tuple[float, int] | None) -> dict:
+def as_row(recipe: Recipe) -> dict:
     """One row of the comparison, as text."""
     fact, runs = facts_of(recipe), test_accuracies(recipe)
     log = fact["log_test_accuracy"]
     parameters = f"{fact['parameters']:,}"
     if fact["claimed_parameters"] != fact["parameters"]:
         parameters += f" (claimed {fact['claimed_parameters']:,})"
-    gap, within = MISSING, MISSING
+    shown, verdict = MISSING, MISSING
     if len(runs):
-        points = difference(recipe)
-        gap = f"{points * 100:+.2f}" if log else f"({points * 100:+.2f})"
-        if log and deviation:
-            by_chance = abs(points) <= noise(log[-1], len(runs), *deviation)
-            within = "yes" if by_chance else "no"
+        gap = difference(recipe)
+        verdict = in_a_word(gap)
+        points = f"{gap['mean'] * 100:+.2f}" if log else f"({gap['mean'] * 100:+.2f})"
+        shown = points if verdict == MISSING else as_interval(gap)
+    remark = "recipe told in part" if recipe.name in CHOSEN else MISSING
+    if recipe.name in BEST_OF_SEVERAL:
+        remark = "best of several runs"
     seconds = pd.Series([record["seconds"] for record in records_of(recipe)], dtype=float).median()
     return {
         "system": recipe.name,
@@ -135,21 +193,12 @@ def as_row(recipe: Recipe, deviation: tuple[float, int] | None) -> dict:
         "here": mean_and_deviation(runs),
         "seeds": len(runs),
         "errors of 10,000": " ".join(str(round((1 - a) * TEST_SIZE)) for a in runs) or MISSING,
-        "difference": gap,
-        "within noise": within,
-        "chosen here": "in part" if recipe.name in CHOSEN else MISSING,
+        "difference": shown,
+        "verdict": verdict,
+        "remark": remark,
         "s/epoch there": str(fact["seconds_per_epoch"] or MISSING),
         "s/epoch here": f"{seconds / recipe.epochs:.0f}" if len(runs) else MISSING,
     }
-
-
-def difference(recipe: Recipe) -> float:
-    """Our mean minus the source's accuracy after the last epoch of its log, or minus its claim."""
-    fact = facts_of(recipe)
-    log = fact["log_test_accuracy"]
-    if log is None:
-        return test_accuracies(recipe).mean() - fact["own_test_accuracy"]
-    return test_accuracies(recipe, epoch=len(log)).mean() - log[-1]
 
 
 def contradictions() -> pd.DataFrame:

@@ -1,11 +1,13 @@
-"""The command line: python -m mnist_lib run | systems | report | data | badges."""
+"""The command line: python -m mnist_lib run | sweep | register | systems | report | ..."""
 
 import argparse
 import os
 import sys
 import warnings
+from itertools import chain
 from pathlib import Path
 
+from mnist_lib.engine import environment
 from mnist_lib.engine.environment import PROJECT, is_short, output_folder, results_folder
 
 LARGEST_SEED = 2**31 - 1  # that of engine.checks, which would load PyTorch
@@ -39,10 +41,11 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="Execute notebooks and keep their results.")
     run.set_defaults(command=run_notebooks)
     add = run.add_argument
-    count, seed = whole_number(1), whole_number(0, LARGEST_SEED)
+    count = whole_number(1)
     add("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path")
     add("--system", nargs="+", metavar="ID", help="published systems, or all; see systems")
-    add("--seeds", nargs="+", type=seed, default=[1], metavar="N")
+    usual = [[environment.DEFAULT_SEED]]
+    add("--seeds", nargs="+", type=seeds, default=usual, metavar="N", help="such as 7 11-20")
     add("--device", help="auto, cpu, cuda or mps instead of the notebooks' choice")
     add("--threads", type=count, metavar="N", help="of a training, instead of one")
     add("--jobs", type=count, default=1, metavar="N", help="how many notebooks at once")
@@ -50,6 +53,26 @@ def parser() -> argparse.ArgumentParser:
     add("--force", action="store_true", help="also what is finished")
     add("--renew", action="store_true", help="also what only came with the repository")
     add("--folder", type=Path, default=PROJECT / "notebooks", help="where the notebooks are")
+
+    sweep = commands.add_parser("sweep", help="Train many recipes with many seeds on Dask.")
+    sweep.set_defaults(command=sweep_recipes)
+    add = sweep.add_argument
+    add("recipes", nargs="*", metavar="RECIPE", help="names, or MODULE:NAME; none: the journey")
+    add("--seeds", nargs="+", type=seeds, default=[range(1, 11)], metavar="N", help="default 1-10")
+    add("--trial", action="store_true", help="without test digits, into results/trials/")
+    place = sweep.add_mutually_exclusive_group()
+    place.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that is there")
+    place.add_argument("--workers", type=count, metavar="N", help="processes here, not one a core")
+    add("--threads-per-worker", type=count, default=1, metavar="N", help="of the CPU (default 1)")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    add("--force", action="store_true", help="also what is recorded")
+
+    register = commands.add_parser("register", help="Decide before the test set is opened.")
+    register.set_defaults(command=register_recipe)
+    add = register.add_argument
+    add("recipe", metavar="RECIPE", help="a step of the journey")
+    add("--seeds", nargs="+", type=seeds, required=True, metavar="N", help="such as 11-20")
+    add("--why", required=True, metavar="SENTENCE", help="why this recipe and this target")
 
     for command in (systems, report, data, badges):
         commands.add_parser(command.__name__, help=command.__doc__).set_defaults(command=command)
@@ -69,6 +92,15 @@ def whole_number(lowest: int, highest: int | None = None):
     return number
 
 
+def seeds(text: str) -> range:
+    """A type of argument: one seed, or a range such as 11-20, both ends included."""
+    number = whole_number(0, LARGEST_SEED)
+    ends = [number(end) for end in (text.split("-") if text[:1].isdecimal() else [text])]
+    if len(ends) > 2 or ends[-1] < ends[0]:
+        raise argparse.ArgumentTypeError(f"'{text}' is no range of seeds such as 11-20")
+    return range(ends[0], ends[-1] + 1)
+
+
 def run_notebooks(options: argparse.Namespace) -> int:
     """Execute what is not finished yet, then rebuild what follows from the records."""
     from mnist_lib.engine.device import choose_device
@@ -86,7 +118,8 @@ def run_notebooks(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"python -m mnist_lib run: {error}", file=sys.stderr)
         return 2
-    planned = jobs.plan(notebooks, options.seeds, options.device, chosen, options.threads)
+    every_seed = chain.from_iterable(options.seeds)
+    planned = jobs.plan(notebooks, every_seed, options.device, chosen, options.threads)
     with alone():
         waiting = planned if options.force else jobs.unfinished(planned, options.renew)
         skipped = len(planned) - len(waiting)
@@ -103,6 +136,55 @@ def run_notebooks(options: argparse.Namespace) -> int:
                 print(f"    kept up to there as {error.kept_as}")
         wrong = complain(read_records(output_folder())[1]) if short else report(options)
     return 1 if failed or wrong else 0
+
+
+def sweep_recipes(options: argparse.Namespace) -> int:
+    """Train what is not recorded yet on workers, here or elsewhere."""
+    from mnist_lib.engine.device import choose_device
+    from mnist_lib.journey import JOURNEY
+    from mnist_lib.runner.notebooks import alone
+    from mnist_lib.runner.sweep import CPU_COUNT, Sweep, connected, plan, unrecorded
+
+    names = options.recipes or [recipe.name for recipe in JOURNEY]
+    threads = options.threads_per_worker
+    try:
+        if not options.scheduler:
+            choose_device(options.device)
+        planned = plan(
+            names, chain.from_iterable(options.seeds), options.trial, options.device, threads
+        )
+    except ValueError as error:
+        print(f"python -m mnist_lib sweep: {error}", file=sys.stderr)
+        return 2
+    with alone():
+        waiting = planned if options.force else unrecorded(planned)
+        print(f"{len(waiting)} runs to train, {len(planned) - len(waiting)} recorded before")
+        if not waiting:
+            return 0
+        if not options.scheduler:
+            data(options)  # once here, so that the workers do not all wait for it
+        workers = options.workers or max(1, CPU_COUNT // threads)
+        with connected(options.scheduler, min(workers, len(waiting))) as client:
+            print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
+            failed = Sweep(client, waiting).run()
+    print(f"{len(waiting) - len(failed)} recorded, {len(failed)} failed")
+    for task, error in failed.items():
+        print(f"\n{task}:\n{error}", end="")
+    return 1 if failed else 0
+
+
+def register_recipe(options: argparse.Namespace) -> int:
+    """Write recipe, target, seeds and reason into results/registered.json."""
+    from mnist_lib.choosing.registration import path, register
+    from mnist_lib.runner.training import find
+
+    try:
+        entry = register(find(options.recipe), [*chain.from_iterable(options.seeds)], options.why)
+    except ValueError as error:
+        print(f"python -m mnist_lib register: {error}", file=sys.stderr)
+        return 2
+    print(f"registered '{entry['recipe']}' as {entry['fingerprint']}: commit {path()} before any run")
+    return 0
 
 
 def systems(_options: argparse.Namespace) -> int:

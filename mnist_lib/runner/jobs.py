@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnist_lib.engine.environment import is_short, output_folder
+from mnist_lib.engine.environment import DEFAULT_SEED, is_short, output_folder
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.journey import recipes_of
 from mnist_lib.published.systems import SYSTEMS, system
@@ -13,7 +13,6 @@ from mnist_lib.races.store import is_recorded
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_records
 
-DEFAULT_SEED = 11  # of the notebooks as they stand; its runs are the pages that readers see
 DEFAULT_SYSTEM = "S4-6"  # of the notebook that runs any of the published systems
 KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
 RUNS_SYSTEMS, RUNS_RACES = "SYSTEM", "FINAL_SEEDS"  # parameters of the notebooks that do so

@@ -4,10 +4,13 @@ import io
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from mnist_lib import journey, visualize
 from mnist_lib.data import load_mnist
@@ -23,6 +26,11 @@ from mnist_lib.results import finals, ledger, mean_and_deviation
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
+NIGHT = "#0d1117"  # GitHub's dark page
+DARK = [
+    "dark_background",
+    {"figure.facecolor": NIGHT, "axes.facecolor": NIGHT, "grid.color": "gray"},
+]
 
 
 def rebuild() -> tuple[list[Path], list[str]]:
@@ -36,7 +44,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
     if not recipes:
         raise NoRecords("no records yet: python -m mnist_lib run makes them")
     figures = {
-        "accuracy-against-parameters": lambda: accuracy_against_parameters(*points(recipes)),
+        "accuracy-against-parameters": lambda: accuracy_against_parameters(*points(journey.STEPS)),
         "journey": lambda: journey_curves(recipes),
         "mistakes": mistakes,
     }
@@ -50,9 +58,11 @@ def rebuild() -> tuple[list[Path], list[str]]:
     }
     _, problems = store.read_records(results_folder())
     project = results_folder().parent
+    drawn = made({name: partial(in_both_styles, make) for name, make in figures.items()}, problems)
     contents = {
-        project / "figures" / f"{name}.png": as_png(figure)
-        for name, figure in made(figures, problems).items()
+        project / "figures" / f"{name}{ending}.png": picture
+        for name, pictures in drawn.items()
+        for ending, picture in pictures.items()
     }
     readme = project / "README.md"
     if readme.exists():
@@ -81,10 +91,21 @@ def made(makers: dict[str, Callable], problems: list[str]) -> dict:
     return found
 
 
+def in_both_styles(make: Callable[[], Figure]) -> dict[str, bytes]:
+    """A figure as pictures for light and for dark pages, by what their names end with."""
+    light = as_png(make())
+    with plt.style.context(DARK):
+        return {"": light, "-dark": as_png(make())}
+
+
 def as_png(figure: Figure) -> bytes:
-    """A picture without a date or version inside, so that equal records give equal files."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
+    """A picture without a date or version inside, so that equal records give equal files.
+
+    Twice as many pixels as the page shows, for sharp screens; 256 colours, to be small.
+    """
+    drawn, picture = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=180)
+    Image.open(drawn).convert("RGB").quantize(256).save(picture, format="png", optimize=True)
     return picture.getvalue()
 
 

@@ -1,0 +1,205 @@
+"""A sweep: what its workers are told and send back, and what becomes of those that fail.
+
+Starting workers takes seconds, so most of this shares one cluster of two processes, which have no
+MNIST and reach no mirror.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import dask.config
+import psutil
+import pytest
+import sweep_recipes
+from distributed import Client, LocalCluster
+from filelock import FileLock, Timeout
+
+from mnist_lib.choosing import candidates
+from mnist_lib.data import load_mnist
+from mnist_lib.engine.environment import output_folder
+from mnist_lib.journey import JOURNEY
+from mnist_lib.published.systems import S0_6
+from mnist_lib.records import as_record, load_records, record_path, weights_of
+from mnist_lib.runner import sweep
+from mnist_lib.runner.command_line import main
+from mnist_lib.runner.sweep import Sweep, connected, plan, quiet, unrecorded
+from mnist_lib.runner.training import find
+from mnist_lib.train import fit
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_ROOT", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MNIST_MIRROR", "")
+        patch.setenv("SWEEP_FLAGS", str(tmp_path_factory.mktemp("flags")))
+        patch.setitem(sweep.SETTINGS, "distributed.worker.preload", ["sweep_recipes"])
+        patch.setitem(sweep.SETTINGS, "distributed.scheduler.allowed-failures", 0)
+        cluster = connected(workers=2)
+        client = cluster.__enter__()
+    yield client
+    cluster.__exit__(None, None, None)
+
+
+def without_time(record: dict) -> dict:
+    """What must be the same wherever it was trained."""
+    rows = [{**row, "seconds": None} for row in record["history"]]
+    return {**record, "history": rows, "seconds": None}
+
+
+def test_a_sweep_records_what_fit_does_by_hand(client):
+    """Bit for bit, on workers that get MNIST from the client."""
+    tasks = plan(["sweep_recipes:TINY", "01-plain"], [1, 12], device="cpu")
+    assert Sweep(client, tasks).run() == {}
+    for task in tasks:
+        recipe = find(task.recipe)
+        run = fit(recipe, load_mnist(fold=recipe.fold(task.seed)), task.seed, "cpu", quiet=True)
+        path = record_path(recipe.name, task.seed, output_folder())
+        kept = without_time(json.loads(path.read_text()))
+        assert kept == without_time(json.loads(json.dumps(as_record(run))))
+        assert path.with_suffix(".pt").read_bytes() == weights_of(run.model)
+    assert unrecorded(tasks) == []
+
+
+def test_a_trial_sees_no_test_digit(client):
+    tasks = plan(["sweep_recipes:TINY"], [3], trial=True, threads=2)
+    assert Sweep(client, tasks).run() == {}
+    (record,) = load_records(output_folder(), kind="trials")
+    assert record["sizes"]["test"] == 0 and record["machine"]["threads"] == 2
+    assert unrecorded(tasks) == [] and len(unrecorded(plan(["sweep_recipes:TINY"], [3]))) == 1
+
+
+def test_what_fails_is_reported_and_the_others_go_on(client, monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "TRIES", 2)
+    names = ["DEADLY", "DEADLY_ONCE", "HOPELESS", "OTHER", "OTHER_ONCE", "TINY"]
+    tasks = plan([f"sweep_recipes:{name}" for name in names], [1])
+    failed = {task.recipe: error for task, error in Sweep(client, tasks).run().items()}
+    recorded = {record["recipe"] for record in load_records(output_folder())}
+    assert recorded == {"00-deadly-once", "00-other-once", "00-tiny"}
+    assert failed.keys() == {f"sweep_recipes:{name}" for name in ("DEADLY", "HOPELESS", "OTHER")}
+    assert "KilledWorker" in failed["sweep_recipes:DEADLY"]
+    assert "Traceback" in failed["sweep_recipes:HOPELESS"]
+    assert "FloatingPointError: the training loss" in failed["sweep_recipes:HOPELESS"]
+    assert "install there what is installed here" in failed["sweep_recipes:OTHER"]
+    printed = capsys.readouterr()
+    assert "[6/6]" in printed.out and printed.err == ""
+
+
+def test_without_its_scheduler_a_sweep_ends_with_a_sentence():
+    with (
+        quiet(),
+        LocalCluster(n_workers=0, protocol="tcp") as cluster,
+        Client(cluster.scheduler_address, set_as_default=False) as client,
+    ):
+        running = Sweep(client, plan(["01-plain"], [1]))
+        threading.Timer(0.5, cluster.close).start()
+        with pytest.raises(ConnectionError, match="the scheduler tcp://.* is gone; what was"):
+            running.run()
+
+
+def test_a_scheduler_that_does_not_answer_is_named(capsys):
+    with dask.config.set({"distributed.comm.timeouts.connect": "0.2s"}):
+        assert main(["sweep", "01-plain", "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    error = capsys.readouterr().err
+    assert "tcp://127.0.0.1:9" in error and error.count("\n") == 1
+
+
+def test_ctrl_c_leaves_records_and_no_process(capsys):
+    """And meanwhile nobody else works on the same results."""
+    names = ["sweep_recipes:TINY", "sweep_recipes:ENDLESS"]
+    command = [sys.executable, "-m", "mnist_lib", "sweep", *names, "--seeds", "1", "--workers", "1"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        for line in process.stdout:
+            if "TINY seed 1: finished" in line:
+                break
+        with pytest.raises(Timeout):
+            FileLock(output_folder() / ".running.lock").acquire(timeout=0)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+        printed, _ = process.communicate()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
+    finally:
+        process.kill()
+    if sys.platform != "win32":
+        assert process.returncode == 130
+        assert (
+            printed.split()
+            == "interrupted; the same command goes on where this one stopped".split()
+        )
+    assert main(["sweep", names[0], "--seeds", "1"]) == 0
+    assert "0 runs to train, 1 recorded before" in capsys.readouterr().out
+
+
+# ---- what to train ------------------------------------------------------------------------------
+
+
+def test_recipes_are_found_by_name():
+    assert find("01-plain") is JOURNEY[0]
+    assert find("S0-6") is S0_6
+    assert find(candidates.MILD.name) is candidates.MILD
+    assert find("sweep_recipes:TINY") is sweep_recipes.TINY
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("06", "there is no recipe '06'; there are .*06-one-cycle"),
+        ("02-skeletton", "there are 02-skeleton"),
+        ("s0-6", "there are S0-6$"),
+        ("nowhere:MINE", "there is no recipe 'nowhere:MINE': No module named 'nowhere'"),
+        ("sweep_recipes:MINE", "has no attribute 'MINE'"),
+        ("sweep_recipes:deadly", "is no recipe but a function"),
+    ],
+)
+def test_a_name_that_means_no_recipe(name, message):
+    with pytest.raises(ValueError, match=message):
+        find(name)
+
+
+def test_a_sweep_goes_seed_by_seed():
+    tasks = plan(["01-plain", "S1", "01-plain"], [11, 12, 11])
+    assert [str(task) for task in tasks] == [
+        "01-plain seed 11", "S1 seed 11", "01-plain seed 12", "S1 seed 12",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["01-plane"], "there is no recipe '01-plane'; there are 01-plain"),
+        (["S1", "--trial"], "'S1' has no folds, so a trial of it would measure nothing"),
+        (["sweep_recipes:TINY", "sweep_recipes:TWIN"], "2 of these recipes are called '00-tiny'"),
+        (["--device", "abacus"], "device 'abacus' is not available"),
+        (["--seeds", "1", "5-3"], "'5-3' is no range of seeds such as 11-20"),
+        (["--seeds", "1-2-3"], "'1-2-3' is no range of seeds such as 11-20"),
+        (["--seeds", "1-x"], "'x' is not a whole number from 0 up"),
+        (["--workers", "2", "--scheduler", "tcp://there"], "not allowed with argument"),
+    ],
+)
+def test_wrong_usage_is_explained(arguments, message, capsys):
+    try:
+        code = main(["sweep", *arguments])
+    except SystemExit as exit_:  # what argparse itself refuses
+        code = exit_.code
+    assert code == 2
+    assert message in capsys.readouterr().err
