@@ -45,7 +45,7 @@ class Run:
     fold: int | None
     sizes: dict[str, int]
     machine: dict
-    short: bool = False
+    short: bool = field(default_factory=environment.is_short)
     history: list[dict] = field(default_factory=list)
     clean_train_accuracy: float | None = None
     seconds: float = 0.0

@@ -54,8 +54,7 @@ def fit(
         evaluation = evaluation_batches(digits, device)
         optimizer = recipe.optimizer.build(model)
         schedule = recipe.schedule.build(optimizer, len(training), epochs)
-        machine = describe_machine(device)
-        run = Run(recipe, seed, model, digits.fold, digits.sizes(), machine, is_short())
+        run = Run(recipe, seed, model, digits.fold, digits.sizes(), describe_machine(device))
         with Progress(epochs, len(training), quiet) as progress:
             for epoch in progress:
                 row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
@@ -68,9 +67,13 @@ def fit(
                 run.history.append(progress.finish_epoch(row))
         run.seconds, run.interrupted = progress.seconds, progress.interrupted
         if not run.interrupted:
-            clean = clean_batches(digits.train_images, digits.train_labels, device)
-            run.clean_train_accuracy = evaluate(model, clean)[1]
+            run.clean_train_accuracy = clean_accuracy(model, digits, device)
     return run
+
+
+def clean_accuracy(model: nn.Module, digits: Digits, device: str) -> float:
+    """Accuracy (0..1) on the training images as they are, without augmentation and dropout."""
+    return evaluate(model, clean_batches(digits.train_images, digits.train_labels, device))[1]
 
 
 def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=None):

@@ -183,7 +183,7 @@ def register_recipe(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"python -m mnist_lib register: {error}", file=sys.stderr)
         return 2
-    print(f"registered '{entry['recipe']}' as {entry['fingerprint']}: commit {path()} before any run")
+    print(f"registered '{entry['recipe']}'; commit {path()} before any run of it")
     return 0
 
 

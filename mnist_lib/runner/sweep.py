@@ -165,7 +165,9 @@ class Sweep:
             with suppress(OSError):  # the scheduler has just gone; the next look will notice
                 ours = [self.pending.keys() & keys for keys in self.client.processing().values()]
                 running, done = sum(map(bool, ours)), bar.n - len(self.failed)
-                bar.set_description(f"{done} done, {running} running, {len(self.failed)} failed")
+                bar.set_description_str(
+                    f"{done} done, {running} running, {len(self.failed)} failed"
+                )
         for _ in range(10):
             if not self.ended.has_ready():
                 time.sleep(0.1)
