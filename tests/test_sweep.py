@@ -130,7 +130,7 @@ def started():
     signal.signal(signal.SIGINT, before)
     yield process
     process.kill()
-    process.communicate()
+    process.wait()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot be sent a Ctrl-C")
