@@ -14,13 +14,13 @@ import argparse
 import json
 import os
 import random
-import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,7 +29,6 @@ from mnist_lib.engine.environment import PROJECT
 from mnist_lib.engine.store import read_record
 
 WORKERS, WORKER_KILLS, CLIENT_KILLS = 4, 10, 2
-PYTHON = [sys.executable, "-m"]
 
 
 def main() -> None:
@@ -50,25 +49,29 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def sweep(recipe: str, runs: int, results: Path, digits: str, *options: str) -> subprocess.Popen:
+def start(stack: ExitStack, digits: str, *command: str, **options) -> subprocess.Popen:
+    """A Python command that ends with the stack at the latest; its trainings have few digits."""
+    environment = {"PYTHONPATH": str(PROJECT / "benchmarks"), "FEW_DIGITS": digits}
+    environment = os.environ | environment | options.pop("env", {})
+    command = [sys.executable, "-m", *command]
+    process = subprocess.Popen(command, cwd=PROJECT, env=environment, **options)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    return process
+
+
+def sweep(stack, digits: str, recipe: str, runs: int, results: str, *options) -> subprocess.Popen:
     """The command, started; what it prints is text to read."""
-    command = ["mnist_lib", "sweep", f"few_digits:{recipe}", "--seeds", f"1-{runs}", *options]
-    return subprocess.Popen(
-        [*PYTHON, *command, "--device", "cpu"],
-        cwd=PROJECT,
-        env=environment(digits) | {"MNIST_LIB_RESULTS": str(results)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return start(
+        stack, digits, "mnist_lib", "sweep", f"few_digits:{recipe}", "--seeds", f"1-{runs}",
+        "--device", "cpu", *options,
+        env={"MNIST_LIB_RESULTS": results}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
-def environment(digits: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(PROJECT / "benchmarks"), "FEW_DIGITS": digits}
-
-
-def records(results: Path) -> dict[Path, int]:
+def records(results: str) -> dict[Path, int]:
     """Time of last change of each record."""
-    return {path: path.stat().st_mtime_ns for path in results.glob("runs/*/seed-*.json")}
+    return {path: path.stat().st_mtime_ns for path in Path(results).glob("runs/*/seed-*.json")}
 
 
 # ---- (a) two workers ----------------------------------------------------------------------------
@@ -88,18 +91,21 @@ def two_workers(runs: int, digits: str) -> dict:
 
 
 def timed(runs: int, workers: int, digits: str) -> dict:
-    """Seconds until the workers are there, then until all is recorded, and which part of these was
-    no training."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = ready = time.perf_counter()
-        process = sweep("THREE_EPOCHS", runs, Path(folder), digits, "--workers", str(workers))
+    """Seconds until the workers are there, then until all is recorded.
+
+    and which part of the latter was no training
+    """
+    with ExitStack() as stack:
+        results = stack.enter_context(tempfile.TemporaryDirectory())
+        started = time.perf_counter()
+        process = sweep(stack, digits, "THREE_EPOCHS", runs, results, "--workers", str(workers))
         for line in process.stdout:
             if line.startswith("Dask's dashboard"):
                 ready = time.perf_counter()
             if line.startswith(f"[{runs}/"):
                 ended = time.perf_counter()
         assert process.wait() == 0
-        trained = sum(read_record(path)["seconds"] for path in records(Path(folder)))
+        trained = sum(read_record(path)["seconds"] for path in records(results))
     return {
         "start": round(ready - started, 1),
         "seconds": round(ended - ready, 1),
@@ -117,36 +123,39 @@ def kills(runs: int, digits: str, chance: random.Random) -> dict:
     chance.shuffle(victims)
     seen: dict[Path, int] = {}
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, cluster(digits) as (address, workers, start):
-        results = Path(folder)
-        clients = [sweep("ONE_EPOCH", runs, results, digits, "--scheduler", address)]
+    with ExitStack() as stack:
+        results = stack.enter_context(tempfile.TemporaryDirectory())
+        address, workers, start_worker = cluster(stack, digits)
+
+        def start_client() -> subprocess.Popen:
+            return sweep(stack, digits, "ONE_EPOCH", runs, results, "--scheduler", address)
+
+        client = start_client()
         for moment, victim in zip(moments, victims, strict=True):
             while len(watch(results, seen)) < moment:
-                assert clients[-1].poll() is None, clients[-1].stdout.read()
+                assert client.poll() is None, client.stdout.read()
                 time.sleep(0.02)
             time.sleep(chance.uniform(0, 2))
             print(f"{len(watch(results, seen))} records: a {victim} is killed", flush=True)
             if victim == "worker":
                 workers.pop(chance.randrange(len(workers))).kill()
-                workers.append(start())
+                workers.append(start_worker())
             else:
-                clients[-1].kill()
-                recorded = len(watch(results, seen))
-                clients.append(sweep("ONE_EPOCH", runs, results, digits, "--scheduler", address))
-                said = next(line for line in clients[-1].stdout if "recorded before" in line)
+                client.kill()
+                recorded, client = len(watch(results, seen)), start_client()
+                said = next(line for line in client.stdout if "recorded before" in line)
                 assert said == f"{runs - recorded} runs to train, {recorded} recorded before\n"
-        printed, _ = clients[-1].communicate()
-        assert clients[-1].returncode == 0, printed
+        printed, _ = client.communicate()
+        assert client.returncode == 0, printed
         check(watch(results, seen), runs)
-    again = len(re.findall("its workers? died", printed))
     return {
         "records": len(seen),
-        "tried again by the last client": again,
+        "kills": {victim: victims.count(victim) for victim in ("worker", "client")},
         "seconds": round(time.perf_counter() - started, 1),
     }
 
 
-def watch(results: Path, seen: dict[Path, int]) -> dict[Path, int]:
+def watch(results: str, seen: dict[Path, int]) -> dict[Path, int]:
     """All records; AssertionError if one that was there has changed or gone."""
     now = records(results)
     assert {path: now.get(path) for path in seen} == seen, "a record was written twice or lost"
@@ -164,29 +173,20 @@ def check(seen: dict[Path, int], runs: int) -> None:
     assert len(list(folder.iterdir())) == 2 * runs, "something half written was left behind"
 
 
-@contextmanager
-def cluster(digits: str):
+def cluster(stack: ExitStack, digits: str) -> tuple:
     """A scheduler and workers by Dask's own commands: address, processes, what starts another."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    with ExitStack() as stack, tempfile.TemporaryFile() as log:
-
-        def start(*command: str) -> subprocess.Popen:
-            process = subprocess.Popen(
-                [*PYTHON, "dask", *command], env=environment(digits), stdout=log, stderr=log
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            return process
-
-        def start_worker() -> subprocess.Popen:
-            one_run = ("--nthreads", "1", "--memory-limit", "0", "--no-nanny")
-            return start("worker", address, *one_run, "--preload", "mnist_lib.runner.training")
-
-        start("scheduler", "--host", "127.0.0.1", "--port", str(port))
-        yield address, [start_worker() for _ in range(WORKERS)], start_worker
+    log = stack.enter_context(tempfile.TemporaryFile())
+    dask = partial(start, stack, digits, "dask", stdout=log, stderr=log)
+    worker = partial(
+        dask, "worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-nanny",
+        "--preload", "mnist_lib.runner.training",
+    )  # fmt: skip
+    dask("scheduler", "--host", "127.0.0.1", "--port", str(port))
+    return address, [worker() for _ in range(WORKERS)], worker
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ from mnist_lib.journey import recipes_of
 from mnist_lib.records import save
 from mnist_lib.train import fit
 for recipe in recipes_of("01"):
-    save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
+    save(fit(recipe, load_mnist(fold=recipe.fold(SEED)), seed=SEED, device=DEVICE))"""
 BOOTSTRAP = 'REPOSITORY = ""\nprint("ready")'
-PARAMETERS = 'SEED = 1\nDEVICE = "cpu"'
+PARAMETERS = 'SEED = 11\nDEVICE = "cpu"'
 
 
 def write_notebook(folder: Path, stem: str, *sources: str, parameters: str = PARAMETERS) -> Path:
@@ -106,12 +106,12 @@ def test_execute_skip_and_force(folder, monkeypatch, capsys):
     page = write_notebook(folder, "01_plain", TRAIN)
     source = page.read_bytes()
     printed = run(folder, "01")
-    assert "[1/1] 01_plain seed 1: finished in" in printed
+    assert "[1/1] 01_plain seed 11: finished in" in printed
     assert "1 finished, 0 skipped, 0 failed" in printed
-    assert list(records(folder)) == ["seed-1"]
+    assert list(records(folder)) == ["seed-11"]
     assert page.read_bytes() == source, "a shortened run changed the page"
     assert not (folder.parent / "results").exists(), "a shortened run wrote among the full ones"
-    executed = (folder.parent / "short/results/executed/01_plain-seed-1.ipynb").read_text()
+    executed = (folder.parent / "short/results/executed/01_plain-seed-11.ipynb").read_text()
     assert "epoch  2/2" in executed
     assert "papermill" not in executed
     assert str(folder) not in executed
@@ -139,7 +139,7 @@ def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys
     copy = folder.parent / "short/results/executed/01_broken-seed-2.failed.ipynb"
     assert str(copy) in printed
     assert "on purpose" in copy.read_text()
-    assert (folder.parent / "short/results/executed/99_looks-seed-1.ipynb").exists()
+    assert (folder.parent / "short/results/executed/99_looks-seed-11.ipynb").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,7 @@ def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys
         (["--seeds", "-1"], "'-1' is not a whole number from 0 up"),
         (["--seeds", str(2**31)], "2147483648 is more than 2,147,483,647"),
         (["--seeds", "1", str(2**63)], "9223372036854775808 is more than 2,147,483,647"),
+        (["--seeds", "5", "7-6"], "'7-6' is no range of seeds such as 11-20"),
         (["--jobs", "0"], "'0' is not a whole number from 1 up"),
         (["--threads", "0"], "'0' is not a whole number from 1 up"),
     ],
@@ -241,7 +242,7 @@ def test_a_page_is_replaced_as_if_run_by_hand(folder):
     """At full length, but with a notebook that trains nothing."""
     page = write_notebook(folder, "99_looks", "SEED + 1", "print('done')")
     before = json.loads(page.read_text())
-    job = jobs.Job(page, seed=1, device="cpu")
+    job = jobs.Job(page, seed=11, device="cpu")
     assert notebooks.execute_all([job], width=1) == {}
     after = json.loads(page.read_text())
     counts = [cell["execution_count"] for cell in after["cells"] if cell["cell_type"] == "code"]
@@ -259,7 +260,7 @@ def test_a_page_is_replaced_as_if_run_by_hand(folder):
 
 def test_a_page_edited_meanwhile_is_not_overwritten(folder):
     page = write_notebook(folder, "99_looks", "open('99_looks.ipynb', 'a').write(' ')")
-    job = jobs.Job(page, seed=1)
+    job = jobs.Job(page, seed=11)
     failed = notebooks.execute_all([job], width=1)
     assert "was edited while it ran" in str(failed[job])
     assert '"execution_count": 1' not in page.read_text()
@@ -271,7 +272,7 @@ def test_an_edit_while_a_copy_is_made_does_not_count_as_executed(folder, monkeyp
     edit = "page = __import__('pathlib').Path('98_edits.ipynb')\n"
     edit += "page.write_text(page.read_text().replace('6 * 7', '7 * 7'))"
     pages = [write_notebook(folder, "98_edits", "6 * 7", edit), write_notebook(folder, "99_looks")]
-    first, second = jobs.plan(pages, seeds=[1])
+    first, second = jobs.plan(pages, seeds=[11])
     assert notebooks.execute_all([first, second], width=1) == {}
     assert "7 * 7" in pages[0].read_text()
     assert jobs.unfinished([first, second]) == [first]
@@ -315,7 +316,7 @@ def test_the_kernel_is_not_interrupted_when_it_has_done_its_work(folder, monkeyp
         AsyncKernelManager, "_async_signal_kernel", lambda self, signum: signals.append(signum)
     )
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    job = jobs.Job(write_notebook(folder, "99_looks"), seed=1)
+    job = jobs.Job(write_notebook(folder, "99_looks"), seed=11)
     assert notebooks.execute_all([job], width=1) == {}
     assert signals == []
 
@@ -333,10 +334,10 @@ def test_threads_reach_the_notebook(folder, monkeypatch):
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
     assert_two = "assert THREADS == 2, THREADS"
     page = write_notebook(folder, "99_looks", assert_two, parameters=PARAMETERS + "\nTHREADS = 1")
-    (job,) = jobs.plan([page], seeds=[1], threads=2)
+    (job,) = jobs.plan([page], seeds=[11], threads=2)
     assert notebooks.execute_all([job], width=1) == {}
-    assert notebooks.parameters_of(jobs.Job(page, seed=1)) == {}
-    (job,) = jobs.plan([write_notebook(folder, "01_plain")], seeds=[1], threads=2)
+    assert notebooks.parameters_of(jobs.Job(page, seed=11)) == {}
+    (job,) = jobs.plan([write_notebook(folder, "01_plain")], seeds=[11], threads=2)
     with pytest.raises(ValueError, match="01_plain.ipynb has no parameter THREADS"):
         notebooks.parameters_of(job)
 
@@ -345,7 +346,7 @@ def test_the_word_for_short_may_be_no(folder, monkeypatch, capsys):
     monkeypatch.setenv("MNIST_LIB_SHORT", "false")
     write_notebook(folder, "99_looks", "6 * 7")
     assert main(["run", "--folder", str(folder)]) == 0
-    assert (folder.parent / "results/executed/99_looks-seed-1.ipynb").exists()
+    assert (folder.parent / "results/executed/99_looks-seed-11.ipynb").exists()
     monkeypatch.setenv("MNIST_LIB_SHORT", "maybe")
     capsys.readouterr()
     assert main(["run", "--folder", str(folder)]) == 2
@@ -358,11 +359,11 @@ def test_the_word_for_short_may_be_no(folder, monkeypatch, capsys):
 
 def test_phases(folder):
     pages = [write_notebook(folder, stem) for stem in ("01_a", "02_b", "99_c")]
-    found = jobs.phases(jobs.plan(pages, seeds=[1, 2]), width=2)
+    found = jobs.phases(jobs.plan(pages, seeds=[11, 12]), width=2)
     assert [([str(job) for job in group], at_once) for group, at_once in found] == [
-        (["01_a seed 2", "02_b seed 2"], 2),
-        (["01_a seed 1", "02_b seed 1"], 1),
-        (["99_c seed 1"], 1),
+        (["01_a seed 12", "02_b seed 12"], 2),
+        (["01_a seed 11", "02_b seed 11"], 1),
+        (["99_c seed 11"], 1),
     ]
 
 
@@ -378,7 +379,7 @@ def test_a_broken_notebook_is_named_and_the_others_go_on(folder, text, monkeypat
     executed = output_folder() / "executed"
     executed.mkdir(parents=True)
     for kind in ("part", "failed"):
-        (executed / f"01_broken-seed-1.{kind}.ipynb").write_text("of an earlier attempt")
+        (executed / f"01_broken-seed-11.{kind}.ipynb").write_text("of an earlier attempt")
     assert main(arguments_for(folder)) == 1
     printed = capsys.readouterr().out
     assert f"{broken} is no notebook: it is not JSON with cells" in printed
@@ -397,10 +398,10 @@ def test_a_notebook_deleted_meanwhile_is_named(folder, monkeypatch, capsys):
     assert main(["run", "--folder", str(folder)]) == 1
     printed = capsys.readouterr().out
     for page in deleted:
-        assert f"  {page.stem} seed 1: {page}: No such file or directory" in printed
+        assert f"  {page.stem} seed 11: {page}: No such file or directory" in printed
     assert "1 finished, 0 skipped, 2 failed" in printed
     kept = [path.name for path in (output_folder() / "executed").glob("*.failed.ipynb")]
-    assert kept == ["99_itself-seed-1.failed.ipynb"] and printed.count("kept") == 1
+    assert kept == ["99_itself-seed-11.failed.ipynb"] and printed.count("kept") == 1
 
 
 @pytest.fixture
@@ -470,7 +471,7 @@ def test_a_full_disk_is_named_with_the_path(folder, monkeypatch, capsys):
 
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
     write_notebook(folder, "99_looks")
-    part = output_folder() / "executed/99_looks-seed-1.part.ipynb"
+    part = output_folder() / "executed/99_looks-seed-11.part.ipynb"
     monkeypatch.setattr(papermill, "execute_notebook", no_space)
     assert main(arguments_for(folder)) == 1
     assert f"{part}: No space left on device" in capsys.readouterr().out
@@ -492,7 +493,7 @@ from mnist_lib.published.systems import system
 from mnist_lib.records import save
 from mnist_lib.train import fit
 recipe = system(SYSTEM)
-save(fit(recipe, load_mnist(holdout=recipe.holdout), seed=SEED, device=DEVICE))"""
+save(fit(recipe, load_mnist(fold=recipe.fold(SEED)), seed=SEED, device=DEVICE))"""
 
 
 @pytest.fixture
@@ -516,17 +517,17 @@ def test_any_system_runs_by_name_and_only_once(folder, systems_page, monkeypatch
 
 
 def test_without_a_name_the_notebook_runs_its_own_system(folder, systems_page):
-    (job,) = jobs.plan([systems_page], [1])
+    (job,) = jobs.plan([systems_page], [11])
     assert [recipe.name for recipe in job.recipes] == [jobs.DEFAULT_SYSTEM] and job.makes_page
     assert notebooks.parameters_of(job) == {}
 
 
 def test_only_the_default_system_becomes_the_page_and_it_comes_last(folder, systems_page):
     step = write_notebook(folder, "01_a")
-    planned = jobs.plan([step, systems_page], [1, 2], None, [recipe.name for recipe in SYSTEMS])
+    planned = jobs.plan([step, systems_page], [11, 12], None, [recipe.name for recipe in SYSTEMS])
     assert len(planned) == 2 * (1 + 21)
     (others, _), (pages, at_once) = jobs.phases(planned, width=2)
-    assert [str(job) for job in pages] == ["01_a seed 1", "10_systems S4-6 seed 1"] and at_once == 1
+    assert [str(job) for job in pages] == ["01_a seed 11", "10_systems S4-6 seed 11"] and at_once == 1
     assert len(others) == 42
 
 
@@ -551,10 +552,10 @@ def test_parameters_say_what_a_notebook_makes_not_its_number(folder, monkeypatch
     systems = write_notebook(folder, "42_systems", parameters=PARAMETERS + '\nSYSTEM = "S1"')
     races = write_notebook(folder, "43_races", parameters=PARAMETERS + "\nFINAL_SEEDS = 20")
     assert jobs.choose([], ["S1", "s2-1", "s1"], folder) == ([systems], ["S1", "S2-1"])
-    assert [job.system for job in jobs.plan([step, systems], [1])] == [jobs.DEFAULT_SYSTEM, None]
+    assert [job.system for job in jobs.plan([step, systems], [11])] == [jobs.DEFAULT_SYSTEM, None]
     for recorded in (True, False):
         monkeypatch.setattr(jobs, "is_recorded", lambda recorded=recorded: recorded)
-        assert (jobs.unfinished(jobs.plan([races], [1])) == []) == recorded
+        assert (jobs.unfinished(jobs.plan([races], [11])) == []) == recorded
     systems.write_text("broken")
     with pytest.raises(ValueError, match="has the parameter SYSTEM"):
         jobs.choose([], ["S1"], folder)

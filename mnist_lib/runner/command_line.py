@@ -118,7 +118,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"python -m mnist_lib run: {error}", file=sys.stderr)
         return 2
-    every_seed = chain.from_iterable(options.seeds)
+    every_seed = chain.from_iterable(options.seeds or [[jobs.DEFAULT_SEED]])
     planned = jobs.plan(notebooks, every_seed, options.device, chosen, options.threads)
     with alone():
         waiting = planned if options.force else jobs.unfinished(planned, options.renew)
