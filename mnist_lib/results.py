@@ -37,7 +37,8 @@ def finals(recipe: Recipe, folder: Path | None = None, kind: str = RUNS) -> pd.D
     if not rows:
         raise NoRecords(f"no {kind} of '{recipe.name}': {HOW_TO_MAKE}")
     table = pd.DataFrame(rows).set_index("seed").drop(columns="epoch")
-    return table.assign(errors=((1 - table["test_accuracy"]) * TEST_SIZE).round())
+    errors = ((1 - table["test_accuracy"]) * TEST_SIZE).round()
+    return table.assign(errors=errors.astype("Int64"))  # missing for trials
 
 
 def mean_and_deviation(values: pd.Series) -> str:
@@ -120,7 +121,7 @@ def ledger_row(recipe: Recipe) -> dict:
         "epochs": runs["epochs"].iloc[0],
         "test accuracy": mean_and_deviation(runs["test_accuracy"]),
         "seeds": len(runs),
-        "errors of 10,000": f"{runs['errors'].min():.0f}–{runs['errors'].max():.0f}",
+        "errors of 10,000": f"{runs['errors'].min()}–{runs['errors'].max()}",
         "validation": mean_and_deviation(runs["validation_accuracy"]),
         "clean train − test": MISSING if math.isnan(overfitting) else f"{overfitting * 100:+.2f}",
         "effect on validation": as_interval(gain) if gain else MISSING,
