@@ -45,7 +45,7 @@ LARGE = "S4-0"  # its checkpoint of 25 MB is not committed
 
 # what a notebook that trains computes anew and compares with its page
 DETERMINISTIC = (
-    "RECIPE.changes()", "digits.sizes()", "layer_table(", "receptive_field(",
+    ".changes()", "digits.sizes()", "layer_table(", "receptive_field(",
     "load_checkpoint(", "verdict(TARGET, records_of(RECIPE))", "Checks(", "ledger(JOURNEY",
 )  # fmt: skip
 FREE = re.compile(r"\bfit\(|\brace\(|\bfind_learning_rate\(|verdict\(TARGET, \[as_record\(")
@@ -306,7 +306,9 @@ def test_what_a_notebook_runs_by_default_is_what_the_commands_take_for_its_page(
 @every_notebook
 def test_no_cell_is_too_long(path):
     for cell in code_cells(read(path)):
-        assert len(source(cell).splitlines()) <= LONGEST_CELL, source(cell)
+        folded_imports = source(cell).startswith("# @title Imports")
+        limit = LONGEST_CELL + 5 if folded_imports else LONGEST_CELL
+        assert len(source(cell).splitlines()) <= limit, source(cell)
 
 
 # ---- what nbval compares ------------------------------------------------------------------------
