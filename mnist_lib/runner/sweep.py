@@ -107,15 +107,13 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without what Dask tells of itself; what matters is said by the sweep."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Port .* is already in use")  # of the dashboard
-        try:
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Port .* is already in use")  # of the dashboard
             yield
-        finally:
-            logger.setLevel(before)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class Sweep:
