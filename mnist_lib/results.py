@@ -72,10 +72,10 @@ def effect(
 
 
 def with_interval(values: pd.Series) -> dict[str, float]:
-    """{mean, low, high}: the mean and its 95 % interval by Student's t."""
+    """{mean, low, high}: the mean and its 95 % interval by Student's t; nan for one value."""
     from scipy import stats  # takes a second to import, and few commands need it
 
-    mean, error = values.mean(), stats.sem(values)
+    mean, error = values.mean(), values.sem()
     half = error * stats.t.ppf(0.975, len(values) - 1)
     return {"mean": mean, "low": mean - half, "high": mean + half}
 

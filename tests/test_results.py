@@ -168,6 +168,14 @@ def test_trials_are_compared_with_the_first_of_them_fold_by_fold(tiny):
     assert ledger([tiny, other]).empty  # no run of these has seen a test digit
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_candidate_dropped_after_one_fold_has_no_interval(tiny):
+    other = tiny.but("01-other", "small batches", batch_size=64)
+    save(trial(tiny, 1, 0.99))
+    save(trial(other, 1, 0.98))
+    assert trials([tiny, other])["in words"].tolist() == ["–", "–"]
+
+
 # ---- targets and claims -------------------------------------------------------------------------
 
 

@@ -79,9 +79,8 @@ def test_a_trial_sees_no_test_digit(client):
     assert unrecorded(tasks) == [] and len(unrecorded(plan(["sweep_recipes:TINY"], [3]))) == 1
 
 
-@pytest.mark.xfail(reason="a run may die with a worker that another one kills", strict=False)
-def test_what_fails_is_reported_and_the_others_go_on(client, monkeypatch, capsys):
-    monkeypatch.setattr(sweep, "TRIES", 2)
+def test_what_fails_is_reported_and_the_others_go_on(client, capsys):
+    """Others may be on a worker when a deadly one kills it: they are not to blame."""
     names = ["DEADLY", "DEADLY_ONCE", "HOPELESS", "OTHER", "OTHER_ONCE", "TINY"]
     tasks = plan([f"sweep_recipes:{name}" for name in names], [1])
     failed = {task.recipe: error for task, error in Sweep(client, tasks).run().items()}

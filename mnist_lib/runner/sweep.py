@@ -37,11 +37,10 @@ from mnist_lib.runner.training import NoDigits, OtherVersion, Task, find, pack_d
 SETTINGS = {
     "distributed.worker.preload": ["mnist_lib.runner.training"],
     "distributed.worker.profile.enabled": False,
-    "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies takes no waiting run along
+    "distributed.scheduler.worker-saturation": 1.0,  # what waits, waits for all workers
     "distributed.deploy.lost-worker-timeout": "1 day",  # a busy machine needs long for a new one
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # the archives of MNIST are large
 }
-TRIES = 3  # of a run whose worker died; in each, the scheduler itself starts it several times
 FETCH_SECONDS = 30  # for a result; after that its worker is taken to have died with it
 LINE = "{desc} of {total_fmt} ({elapsed} elapsed, {remaining} remaining)"
 
@@ -127,6 +126,8 @@ class Sweep:
         self.pending: dict[str, Task] = {}  # by the key that Dask knows it by
         self.failed: dict[Task, str] = {}
         self.tries, self.refusing = Counter(), set()
+        self.suspects: list[Task] = []  # their workers died, perhaps by another run's fault
+        self.alone: set[Task] = set()  # suspects that got their second chance
         self.ended = as_completed(loop=client.loop)
         for number, task in enumerate(tasks):
             self.submit(task, priority=-number)
@@ -139,18 +140,25 @@ class Sweep:
         self.pending[key] = task
         self.ended.add(self.client.submit(train, task, archives, key=key, **options))
 
+    def submit_alone(self, task: Task) -> None:
+        """Hand out a suspect while nothing else is under way: if workers die now, it kills them."""
+        self.alone.add(task)
+        self.submit(task)
+
     def run(self) -> dict[Task, str]:
         """Keep each record as it comes until nothing is under way; returns what failed and why.
 
         raises ConnectionError if the scheduler is gone
         """
         with tqdm(total=self.total, smoothing=0, disable=None, bar_format=LINE) as bar:
-            while self.pending:
+            while self.pending or self.suspects:
+                if not self.pending:
+                    self.submit_alone(self.suspects.pop())
                 self.look(bar)
                 for future in self.ended.next_batch(block=False):
                     task = self.pending[future.key]
                     happened = self.take(future)
-                    bar.n = self.total - len(self.pending)
+                    bar.n = self.total - len(self.pending) - len(self.suspects)
                     bar.write(f"[{bar.n}/{self.total}] {task}: {happened}")
                     sys.stdout.flush()
         return self.failed
@@ -185,9 +193,9 @@ class Sweep:
             if others := list(self.client.nthreads().keys() - self.refusing):
                 self.submit(task, workers=others, allow_other_workers=True)
                 return f"{error}; given to another"
-        if isinstance(error, KilledWorker) and self.tries[task] < TRIES:
-            self.submit(task)
-            return "its workers died; given to another"
+        if isinstance(error, KilledWorker) and task not in self.alone:
+            self.suspects.append(task)
+            return "its workers died; again at the end, alone"
         lines = traceback.format_exception(type(error), error, future.traceback())
         self.failed[task] = "".join(lines)
         return f"FAILED, {lines[-1].strip()}"
