@@ -15,7 +15,7 @@ run: $(INSTALLED) ## execute all notebooks at full length; pages, results/ and f
 	$(RUN) mnist_lib run --renew
 
 quick: $(INSTALLED) ## execute all notebooks shortened, in a few minutes, into short/
-	$(RUN) mnist_lib run --short --force --jobs 2
+	$(RUN) mnist_lib run --short --force
 
 test: $(INSTALLED) ## unit tests, and all notebooks compared with their saved outputs
 	$(RUN) mnist_lib data

@@ -27,7 +27,6 @@ def measured(digits: Digits, device: str, rounds: int) -> dict:
         "evaluation, images per second": evaluation(digits, device, rounds),
         "one epoch and its evaluation by images, seconds": by_images(digits, device),
         "one epoch by seeds, seconds": by_seeds(digits, device),
-        "four notebooks by jobs, seconds": by_jobs(device),
         "a short notebook beyond its training, seconds": notebook(digits, device, rounds),
         "import, seconds": imports(rounds),
         "peak memory of a training, MiB": peak_memory(device),
@@ -72,12 +71,6 @@ def run_notebook(*options: str) -> float:
         started = time.perf_counter()
         subprocess.run(command, check=True, cwd=PROJECT, env=environment, capture_output=True)
         return time.perf_counter() - started
-
-
-def by_jobs(device: str) -> dict[int, float]:
-    """Wall seconds of the batch command for one short notebook with four seeds."""
-    options = ("--device", device, "--seeds", "1", "2", "3", "4", "--jobs")
-    return {jobs: round(run_notebook(*options, str(jobs)), 1) for jobs in (1, 2, 4)}
 
 
 def notebook(digits: Digits, device: str, rounds: int) -> dict:

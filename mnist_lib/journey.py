@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from functools import partial
 
-import albumentations
-
 from mnist_lib import models
 from mnist_lib.augment import RandomAffine
-from mnist_lib.engine.per_image import PerImage
+from mnist_lib.engine.per_image import Later, PerImage
 from mnist_lib.recipes import SGD, OneCycle, Recipe, StepDecay
 
 PLAIN = Recipe(
@@ -31,12 +29,20 @@ AUGMENTATION = BATCH_NORM.but(
     augment=RandomAffine(degrees=5, translate=0.05, scale=0.05, shear=3),
 )  # fmt: skip
 
-ALBUMENTATIONS = AUGMENTATION.but(
-    "05-albumentations", "the same by albumentations, digit by digit",
-    augment=PerImage(albumentations.Compose([albumentations.Affine(
+
+def move_by_albumentations():
+    """The movement of AUGMENTATION as a pipeline of albumentations."""
+    import albumentations  # takes a second or two
+
+    return albumentations.Compose([albumentations.Affine(
         rotate=(-5, 5), translate_percent=(-0.05, 0.05), scale=(0.95, 1.05), keep_ratio=True,
         shear={"x": (-3, 3), "y": (0, 0)}, p=1.0,
-    )])),
+    )])  # fmt: skip
+
+
+ALBUMENTATIONS = AUGMENTATION.but(
+    "05-albumentations", "the same by albumentations, digit by digit",
+    augment=PerImage(Later(move_by_albumentations)),
 )  # fmt: skip
 
 HIGHER_RATE = AUGMENTATION.but(

@@ -73,10 +73,10 @@ def effect(
 
 def with_interval(values: pd.Series) -> dict[str, float]:
     """{mean, low, high}: the mean and its 95 % interval by Student's t; nan for one value."""
-    from scipy import stats  # takes a second to import, and few commands need it
+    from scipy.special import stdtrit  # takes a while to import, and few commands need it
 
     mean, error = values.mean(), values.sem()
-    half = error * stats.t.ppf(0.975, len(values) - 1)
+    half = error * stdtrit(len(values) - 1, 0.975)
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 

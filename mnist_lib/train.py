@@ -65,9 +65,9 @@ def fit(
                     row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(model, batches)
                 checks.check_losses(recipe, row)
                 run.history.append(progress.finish_epoch(row))
-        run.seconds, run.interrupted = progress.seconds, progress.interrupted
-        if not run.interrupted:
             run.clean_train_accuracy = clean_accuracy(model, digits, device)
+    run.seconds = sum(row["seconds"] for row in run.history)
+    run.interrupted = progress.interrupted
     return run
 
 

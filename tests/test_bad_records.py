@@ -112,8 +112,8 @@ PARTS = ("validation", "test")
     sizes=st.fixed_dictionaries({part: st.sampled_from([0, 6_000]) for part in PARTS}),
     measured=st.lists(st.sets(st.sampled_from(PARTS)), min_size=2, max_size=2),
 )
-def test_only_accuracies_that_fit_the_sizes_are_a_record(sizes, measured):
-    """What has such images has their accuracy in every epoch, and what has none in no epoch."""
+def test_only_results_that_fit_the_sizes_are_a_record(sizes, measured):
+    """What has such images has both numbers of them in every epoch, and what has none in none."""
     record = json.loads(RECORD)
     record["sizes"] |= sizes
     for epoch, parts in zip(record["history"], measured, strict=True):
@@ -121,17 +121,25 @@ def test_only_accuracies_that_fit_the_sizes_are_a_record(sizes, measured):
             del epoch[f"{part}_loss"], epoch[f"{part}_accuracy"]
     wrong = [p for p in PARTS if any((p in parts) != (sizes[p] > 0) for parts in measured)]
     if wrong:
-        message = f"its {wrong[0]} accuracies do not fit its number of such images"
+        message = f"its {wrong[0]} results do not fit its number of such images"
         with pytest.raises(ValueError, match=message):
             store.as_json(record)
     else:
         assert store.checked(store.as_json(record)) == record
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_loss_goes_with_each_accuracy(part):
+    record = json.loads(RECORD)
+    del record["history"][1][f"{part}_loss"]
+    with pytest.raises(ValueError, match=f"its {part} results do not fit"):
+        store.as_json(record)
+
+
 def test_a_run_with_accuracies_of_images_that_it_did_not_have_is_not_saved(tiny, results):
     run = finished(tiny)
     run.sizes["test"] = 0
-    with pytest.raises(ValueError, match="its test accuracies do not fit"):
+    with pytest.raises(ValueError, match="its test results do not fit"):
         save(run)
     assert not results.exists()
 

@@ -24,6 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from mnist_lib.engine.environment import PROJECT, output_folder
 from mnist_lib.published.systems import SYSTEMS
+from mnist_lib.races import store
 from mnist_lib.records import load_records
 from mnist_lib.runner import badges, jobs, notebooks
 from mnist_lib.runner.command_line import main
@@ -117,7 +118,7 @@ def test_execute_skip_and_force(folder, monkeypatch, capsys):
     assert str(folder) not in executed
 
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    failing = lambda waiting, width: dict.fromkeys(waiting, Exception())  # noqa: E731
+    failing = lambda waiting: dict.fromkeys(waiting, Exception())  # noqa: E731
     monkeypatch.setattr(notebooks, "execute_all", failing)
     assert main(arguments_for(folder, "01_plain")) == 0
     assert "0 notebooks to execute, 1 finished before" in capsys.readouterr().out
@@ -131,7 +132,7 @@ def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys
     write_notebook(folder, "01_broken", "raise ValueError('on purpose')")
     write_notebook(folder, "02_silent", "print('fine')", parameters="DEVICE = 'cpu'")
     write_notebook(folder, "99_looks", "print(6 * 7)", parameters="")
-    assert main(arguments_for(folder, "--jobs", "2", "--seeds", "2")) == 1
+    assert main(arguments_for(folder, "--seeds", "2")) == 1
     printed = capsys.readouterr().out
     assert "1 finished, 0 skipped, 2 failed" in printed
     assert "ValueError: on purpose" in printed
@@ -151,7 +152,6 @@ def test_a_failing_notebook_does_not_stop_the_others(folder, monkeypatch, capsys
         (["--seeds", str(2**31)], "2147483648 is more than 2,147,483,647"),
         (["--seeds", "1", str(2**63)], "9223372036854775808 is more than 2,147,483,647"),
         (["--seeds", "5", "7-6"], "'7-6' is no range of seeds such as 11-20"),
-        (["--jobs", "0"], "'0' is not a whole number from 1 up"),
         (["--threads", "0"], "'0' is not a whole number from 1 up"),
     ],
 )
@@ -171,7 +171,7 @@ def test_kill_at_any_moment_and_go_on(folder):
     write_notebook(folder, "01_plain", TRAIN)
     executed = folder.parent / "short/results/executed"
     seeds = range(1, KILLS + 2)
-    arguments = ["--jobs", "2", "--seeds", *map(str, seeds)]
+    arguments = ["--seeds", *map(str, seeds)]
     before: dict[str, int] = {}
     for kill in range(1, KILLS + 1):
         process = start(folder, *arguments)
@@ -203,21 +203,20 @@ def has_begun(executed: Path, since: float) -> bool:
     return any(part.stat().st_mtime >= since for part in executed.glob("*.part.ipynb"))
 
 
-@pytest.mark.parametrize("ended_before", [False, True])
-def test_interrupt_ends_the_kernels(folder, monkeypatch, capsys, ended_before):
-    """Ctrl-C, sent from a thread as soon as two of three notebooks are under way.
+@pytest.mark.parametrize("begun", [False, True], ids=["starting", "at work"])
+def test_interrupt_ends_the_kernel(folder, monkeypatch, capsys, begun):
+    """Ctrl-C, sent from a thread as soon as the first of two notebooks is under way.
 
-    ended_before  each kernel ends by itself before it can be killed
+    begun  its own code runs; else its kernel has just been started
     """
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    if ended_before:
-        monkeypatch.setattr(psutil.Process, "kill", end_and_miss)
-    for stem in ("97_a", "98_b", "99_c"):
-        write_notebook(folder, stem, "import time\ntime.sleep(120)")
+    for stem in ("98_a", "99_b"):
+        code = "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(120)"
+        write_notebook(folder, stem, code)
     kernels = []
 
     def press() -> None:
-        while len(kernels) < 2:
+        while not kernels or begun > (folder / "begun").exists():
             time.sleep(0.1)
             kernels[:] = psutil.Process().children()
         os.kill(os.getpid(), signal.SIGINT)
@@ -226,16 +225,11 @@ def test_interrupt_ends_the_kernels(folder, monkeypatch, capsys, ended_before):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=press, daemon=True).start()
     try:
-        assert main(arguments_for(folder, "--jobs", "2")) == 130
+        assert main(arguments_for(folder)) == 130
     finally:
         signal.signal(signal.SIGINT, before)
     assert "interrupted" in capsys.readouterr().err
     assert not any(kernel.is_running() for kernel in kernels)
-
-
-def end_and_miss(process: psutil.Process) -> None:
-    process.send_signal(signal.SIGKILL)
-    raise psutil.NoSuchProcess(process.pid)
 
 
 def test_a_page_is_replaced_as_if_run_by_hand(folder):
@@ -243,7 +237,7 @@ def test_a_page_is_replaced_as_if_run_by_hand(folder):
     page = write_notebook(folder, "99_looks", "SEED + 1", "print('done')")
     before = json.loads(page.read_text())
     job = jobs.Job(page, seed=11, device="cpu")
-    assert notebooks.execute_all([job], width=1) == {}
+    assert notebooks.execute_all([job]) == {}
     after = json.loads(page.read_text())
     counts = [cell["execution_count"] for cell in after["cells"] if cell["cell_type"] == "code"]
     assert counts == [1, 2, 3, 4]
@@ -261,7 +255,7 @@ def test_a_page_is_replaced_as_if_run_by_hand(folder):
 def test_a_page_edited_meanwhile_is_not_overwritten(folder):
     page = write_notebook(folder, "99_looks", "open('99_looks.ipynb', 'a').write(' ')")
     job = jobs.Job(page, seed=11)
-    failed = notebooks.execute_all([job], width=1)
+    failed = notebooks.execute_all([job])
     assert "was edited while it ran" in str(failed[job])
     assert '"execution_count": 1' not in page.read_text()
 
@@ -273,7 +267,7 @@ def test_an_edit_while_a_copy_is_made_does_not_count_as_executed(folder, monkeyp
     edit += "page.write_text(page.read_text().replace('6 * 7', '7 * 7'))"
     pages = [write_notebook(folder, "98_edits", "6 * 7", edit), write_notebook(folder, "99_looks")]
     first, second = jobs.plan(pages, seeds=[11])
-    assert notebooks.execute_all([first, second], width=1) == {}
+    assert notebooks.execute_all([first, second]) == {}
     assert "7 * 7" in pages[0].read_text()
     assert jobs.unfinished([first, second]) == [first]
     for damaged in ("", "[]", "{}", '{"metadata": []}'):
@@ -317,16 +311,15 @@ def test_the_kernel_is_not_interrupted_when_it_has_done_its_work(folder, monkeyp
     )
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
     job = jobs.Job(write_notebook(folder, "99_looks"), seed=11)
-    assert notebooks.execute_all([job], width=1) == {}
+    assert notebooks.execute_all([job]) == {}
     assert signals == []
 
 
-def test_kernels_take_one_thread_each_and_the_environment_comes_back(tmp_path, monkeypatch):
+def test_kernels_take_one_thread_and_the_environment_comes_back(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     before = dict(os.environ)
-    with notebooks.kernel_environment(tmp_path):
+    with notebooks.kernel_environment():
         assert os.environ["OMP_NUM_THREADS"] == "1"
-        assert Path.cwd() == tmp_path
     assert dict(os.environ) == before
 
 
@@ -335,7 +328,7 @@ def test_threads_reach_the_notebook(folder, monkeypatch):
     assert_two = "assert THREADS == 2, THREADS"
     page = write_notebook(folder, "99_looks", assert_two, parameters=PARAMETERS + "\nTHREADS = 1")
     (job,) = jobs.plan([page], seeds=[11], threads=2)
-    assert notebooks.execute_all([job], width=1) == {}
+    assert notebooks.execute_all([job]) == {}
     assert notebooks.parameters_of(jobs.Job(page, seed=11)) == {}
     (job,) = jobs.plan([write_notebook(folder, "01_plain")], seeds=[11], threads=2)
     with pytest.raises(ValueError, match="01_plain.ipynb has no parameter THREADS"):
@@ -357,14 +350,12 @@ def test_the_word_for_short_may_be_no(folder, monkeypatch, capsys):
     )
 
 
-def test_phases(folder):
+def test_pages_come_after_what_they_show(folder):
     pages = [write_notebook(folder, stem) for stem in ("01_a", "02_b", "99_c")]
-    found = jobs.phases(jobs.plan(pages, seeds=[11, 12]), width=2)
-    assert [([str(job) for job in group], at_once) for group, at_once in found] == [
-        (["01_a seed 12", "02_b seed 12"], 2),
-        (["01_a seed 11", "02_b seed 11"], 1),
-        (["99_c seed 11"], 1),
-    ]
+    assert [str(job) for job in jobs.plan(pages, seeds=[11, 12, 13])] == [
+        "01_a seed 12", "02_b seed 12", "01_a seed 13", "02_b seed 13",
+        "01_a seed 11", "02_b seed 11", "99_c seed 11",
+    ]  # fmt: skip
 
 
 # ---- what is broken -----------------------------------------------------------------------------
@@ -526,9 +517,7 @@ def test_only_the_default_system_becomes_the_page_and_it_comes_last(folder, syst
     step = write_notebook(folder, "01_a")
     planned = jobs.plan([step, systems_page], [11, 12], None, [recipe.name for recipe in SYSTEMS])
     assert len(planned) == 2 * (1 + 21)
-    (others, _), (pages, at_once) = jobs.phases(planned, width=2)
-    assert [str(job) for job in pages] == ["01_a seed 11", "10_systems S4-6 seed 11"] and at_once == 1
-    assert len(others) == 42
+    assert [str(job) for job in planned[-2:]] == ["01_a seed 11", "10_systems S4-6 seed 11"]
 
 
 @pytest.mark.parametrize(
@@ -554,7 +543,7 @@ def test_parameters_say_what_a_notebook_makes_not_its_number(folder, monkeypatch
     assert jobs.choose([], ["S1", "s2-1", "s1"], folder) == ([systems], ["S1", "S2-1"])
     assert [job.system for job in jobs.plan([step, systems], [11])] == [jobs.DEFAULT_SYSTEM, None]
     for recorded in (True, False):
-        monkeypatch.setattr(jobs, "is_recorded", lambda recorded=recorded: recorded)
+        monkeypatch.setattr(store, "is_recorded", lambda recorded=recorded: recorded)
         assert (jobs.unfinished(jobs.plan([races], [11])) == []) == recorded
     systems.write_text("broken")
     with pytest.raises(ValueError, match="has the parameter SYSTEM"):

@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.datasets import MNIST
 
 from mnist_lib import data
 from mnist_lib.augment import RandomAffine
 from mnist_lib.data import MEAN, STD, Batches, Digits, fold_of_each, load_mnist, normalise, to_float
+from mnist_lib.engine.download import raw_folder
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -51,6 +53,14 @@ def test_sizes_shapes_and_types(digits):
         assert labels.shape == (count,) and labels.dtype == torch.int64
         assert labels.unique().tolist() == list(range(10))
         assert images.max() == 255 and images.min() == 0
+
+
+def test_the_digits_are_those_that_torchvision_reads(whole):
+    root = raw_folder().parents[1]
+    for part, is_train in [("train", True), ("test", False)]:
+        theirs = MNIST(root, train=is_train)
+        assert torch.equal(getattr(whole, f"{part}_images"), theirs.data.unsqueeze(1))
+        assert torch.equal(getattr(whole, f"{part}_labels"), theirs.targets)
 
 
 def test_without_a_fold_all_training_images_train(whole, digits):

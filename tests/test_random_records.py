@@ -25,7 +25,7 @@ SYSTEM = FIRST.but("S0-6", "as long as its log", epochs=15, folds=0)
 RECIPES = [FIRST, SECOND, SYSTEM]
 RECORDS = {recipe: as_record(finished(recipe)) for recipe in RECIPES}
 
-REGIONS = ("result", "minutes", "ledger", "systems", "fastest", "speed")
+REGIONS = ("result", "minutes", "costs", "ledger", "systems", "fastest", "speed")
 README = "".join(f"<!-- {name} -->\nas before\n<!-- /{name} -->\n" for name in REGIONS)
 
 ANYTHING = st.recursive(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_up import finished
 
 from mnist_lib import journey
 from mnist_lib.engine.environment import PROJECT
@@ -22,6 +23,8 @@ Words that stay.
 
 <!-- minutes -->
 <!-- /minutes -->
+<!-- costs -->
+<!-- /costs -->
 <!-- systems -->
 <!-- /systems -->
 <!-- ledger -->
@@ -134,6 +137,16 @@ def test_the_report_is_made_from_the_records(steps, trained, results, readme, no
     assert [path.read_bytes() for path in written] == before
 
 
+def test_what_a_sweep_costs_by_the_recorded_seconds(steps):
+    """Runs of 1 h and of 3 h in turn; of four cores or more each has one run."""
+    for step, hours in zip(steps, (1, 3), strict=True):
+        for seed in (1, 2):
+            save(replace(finished(step, seed), seconds=3600.0 * hours))
+    text = report.costs(seeds=2)
+    assert "2 seeds of all 2 recipes are 4 runs and 8 hours of one core" in text
+    assert "on 2 cores 5.0 h, on 16 cores 3.0 h, on 256 cores 3.0 h, where 02-second alone" in text
+
+
 def test_the_table_has_as_many_cells_in_every_line(steps, trained):
     for step in steps:
         save(trained(step, 1))
@@ -207,6 +220,7 @@ def test_a_report_that_breaks_off_leaves_every_page_whole(
         "# Another project\n",
         "",
         "# Digits\n<!-- ledger -->\n<!-- /ledger -->\n<!-- minutes -->\n<!-- /minutes -->\n"
+        "<!-- costs -->\n<!-- /costs -->\n"
         "<!-- systems -->\n<!-- /systems -->\n",
     ],
 )

@@ -254,6 +254,16 @@ def test_an_interruption_keeps_the_finished_epochs_and_says_so(tiny, synthetic, 
     assert not results.exists()
 
 
+def test_an_interruption_after_the_last_epoch_keeps_them_all(tiny, synthetic, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "clean_accuracy", interrupt)
+    run = fit(tiny, synthetic, device="cpu")
+    assert run.interrupted and len(run.history) == 2 and run.clean_train_accuracy is None
+    assert "interrupted: 2 of 2 epochs are finished and kept" in capsys.readouterr().out
+
+
 def test_an_interruption_in_the_first_epoch_leaves_an_empty_table(tiny, synthetic, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -39,3 +40,20 @@ class PerImage:
                 f"{tuple(pixels.shape)}: it must keep the size of the images and their type"
             )
         return changed.to(images.device).float().div_(255)
+
+
+class Later:
+    """A pipeline that is made when it is first used, where importing its library takes long."""
+
+    def __init__(self, make: Callable[[], Callable]):
+        self.make = make
+
+    @cached_property
+    def made(self) -> Callable:
+        return self.make()
+
+    def __call__(self, *arguments, **options):
+        return self.made(*arguments, **options)
+
+    def __getattr__(self, name: str):
+        return getattr(self.made, name)

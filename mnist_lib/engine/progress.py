@@ -17,7 +17,7 @@ class Progress:
     lines and shows nothing.
 
     As a context manager it swallows Ctrl-C and Jupyter's stop button and remembers them as
-    `interrupted`; what was finished before is kept. In the end `seconds` says how long it all took.
+    `interrupted`; what was finished before is kept.
     """
 
     REFRESH_SECONDS = 0.5
@@ -25,8 +25,8 @@ class Progress:
     def __init__(self, epochs: int, steps: int, quiet: bool = False):
         self.epochs, self.steps, self.quiet = epochs, steps, quiet
         self.lines: list[str] = []
-        self.epoch, self.interrupted = 0, False
-        self.started = self.epoch_started = time.perf_counter()
+        self.epoch, self.finished, self.interrupted = 0, 0, False
+        self.epoch_started = time.perf_counter()
         self.display, self.bar, self.shown_at = None, None, 0.0
         if quiet or not is_on("MNIST_LIB_LIVE", default=True):
             return
@@ -41,11 +41,9 @@ class Progress:
         return self
 
     def __exit__(self, kind, error, traceback) -> bool:
-        self.seconds = time.perf_counter() - self.started
         self.interrupted = kind is KeyboardInterrupt
         if self.interrupted:
-            finished = max(0, self.epoch - 1)
-            self.line(f"interrupted: {finished} of {self.epochs} epochs are finished and kept")
+            self.line(f"interrupted: {self.finished} of {self.epochs} epochs are finished and kept")
         if self.bar is not None:
             self.bar.close()
         return self.interrupted
@@ -59,6 +57,7 @@ class Progress:
     def finish_epoch(self, row: dict) -> dict:
         """Show the epoch's results; returns them with the seconds that it took."""
         row = {**row, "seconds": time.perf_counter() - self.epoch_started}
+        self.finished = self.epoch
         self.line(epoch_line(row, self.epochs))
         return row
 

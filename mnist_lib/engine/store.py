@@ -75,9 +75,10 @@ class Record(Checked):
         if not self.short and str(len(epochs)) != asked:
             raise ValueError(f"it has {len(epochs)} epochs of {asked}")
         for part in ("validation", "test"):
-            measured = [getattr(row, f"{part}_accuracy") is not None for row in self.history]
+            columns = (f"{part}_loss", f"{part}_accuracy")
+            measured = [getattr(row, name) is not None for row in self.history for name in columns]
             if set(measured) != {getattr(self.sizes, part) > 0}:
-                raise ValueError(f"its {part} accuracies do not fit its number of such images")
+                raise ValueError(f"its {part} results do not fit its number of such images")
         return self
 
 

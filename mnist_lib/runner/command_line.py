@@ -48,7 +48,6 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=seeds, default=usual, metavar="N", help="such as 7 11-20")
     add("--device", help="auto, cpu, cuda or mps instead of the notebooks' choice")
     add("--threads", type=count, metavar="N", help="of a training, instead of one")
-    add("--jobs", type=count, default=1, metavar="N", help="how many notebooks at once")
     add("--short", action="store_true", help="shortened, only to see that all works")
     add("--force", action="store_true", help="also what is finished")
     add("--renew", action="store_true", help="also what only came with the repository")
@@ -126,7 +125,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
         print(f"{len(waiting)} notebooks to execute, {skipped} finished before", flush=True)
         if waiting:
             data(options)  # once here, so that the kernels do not all wait for it
-        failed = execute_all(waiting, options.jobs)
+        failed = execute_all(waiting)
         hint = " (finished before; --force runs them again)" if skipped else ""
         finished = len(waiting) - len(failed)
         print(f"{finished} finished, {skipped} skipped{hint}, {len(failed)} failed")

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from mnist_lib.engine.environment import DEFAULT_SEED, is_short, output_folder
 from mnist_lib.engine.fingerprint import short_hash
+from mnist_lib.engine.store import read_records
 from mnist_lib.journey import recipes_of
 from mnist_lib.published.systems import SYSTEMS, system
-from mnist_lib.races.store import is_recorded
 from mnist_lib.recipes import Recipe
-from mnist_lib.records import load_records
 
 DEFAULT_SYSTEM = "S4-6"  # of the notebook that runs any of the published systems
 KEY = "mnist_lib"  # where an executed copy keeps its key in the notebook's metadata
@@ -98,7 +97,10 @@ def plan(
     systems: Iterable[str] = (DEFAULT_SYSTEM,),
     threads: int | None = None,
 ) -> list[Job]:
-    """The jobs, seed by seed in notebook order; a notebook that trains nothing runs once.
+    """The jobs in their order; a notebook that trains nothing runs once.
+
+    Other seeds and systems only make records and come first, seed by seed. A page shows the records
+    of all seeds and of the steps before it; notebooks that look at everything come last.
 
     systems  the published systems that their notebook is run for
     """
@@ -108,21 +110,8 @@ def plan(
         for name in (systems if has_parameter(path, RUNS_SYSTEMS) else [None])
     ]
     training = [replace(job, seed=s) for s in dict.fromkeys(seeds) for job in jobs if job.recipes]
-    return training + [job for job in jobs if not job.recipes]
-
-
-def phases(jobs: list[Job], width: int) -> list[tuple[list[Job], int]]:
-    """The jobs in groups that run one after the other, each with how many run at once.
-
-    Other seeds and systems only make records and come first. A page shows the records
-    of all seeds and of the steps before it, so the pages follow one by one; notebooks that look at
-    everything come last. Shortened runs are no pages, so all that train may run at once.
-    """
-    pages = [job for job in jobs if job.recipes and job.makes_page and not is_short()]
-    others = [job for job in jobs if job.recipes and job not in pages]
     looking = [job for job in jobs if not job.recipes]
-    groups = [(others, width), (pages, 1), (looking, width if is_short() else 1)]
-    return [(group, at_once) for group, at_once in groups if group]
+    return sorted(training, key=lambda job: job.makes_page) + looking
 
 
 def unfinished(jobs: list[Job], renew: bool = False) -> list[Job]:
@@ -132,7 +121,7 @@ def unfinished(jobs: list[Job], renew: bool = False) -> list[Job]:
     """
     recorded = {
         (record["recipe"], record["fingerprint"], record["seed"])
-        for record in load_records(output_folder())
+        for record in read_records(output_folder())[0]
         if record["short"] == is_short()
     }
     return [job for job in jobs if not is_finished(job, recorded, renew)]
@@ -149,6 +138,8 @@ def is_finished(job: Job, recorded: set[tuple], renew: bool) -> bool:
     if not all((recipe.name, recipe.fingerprint(), job.seed) in recorded for recipe in job.recipes):
         return False
     if has_parameter(job.notebook, RUNS_RACES) and not (renew or is_short()):
+        from mnist_lib.races.store import is_recorded  # pandas takes a second to import
+
         return is_recorded()
     return has_executed_copy(job) if renew or not job.recipes else True
 

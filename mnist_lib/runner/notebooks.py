@@ -1,4 +1,4 @@
-"""Notebooks as a batch: papermill over (notebook, seed), several at once, each to its end.
+"""Notebooks as a batch: papermill over (notebook, seed), one by one, each to its end.
 
 Every kernel is a direct child of the one process that runs the batch and watches that process, so
 that no kernel goes on when it ends, however it ends.
@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -47,46 +46,38 @@ def alone() -> Iterator[None]:
         yield
 
 
-def execute_all(jobs: list[Job], width: int) -> dict[Job, BaseException]:
-    """Execute the jobs, up to `width` at once; returns those that failed with their errors.
-
-    raises KeyboardInterrupt after Ctrl-C, once all kernels have ended
-    """
+def execute_all(jobs: list[Job]) -> dict[Job, Exception]:
+    """Execute the jobs one by one and say how each one ends; returns those that failed."""
     failed = {}
-    with tqdm(total=len(jobs), unit="notebook", smoothing=0, disable=None) as bar:
-        for group, at_once in planning.phases(jobs, width):
-            with kernel_environment(group[0].notebook.parent):
-                failed |= execute_group(group, at_once, bar)
+    with (
+        tqdm(total=len(jobs), unit="notebook", smoothing=0, disable=None) as bar,
+        kernel_environment(),
+        no_kernel_left_behind(),
+    ):
+        for job in jobs:
+            bar.set_postfix_str(str(job))
+            try:
+                outcome = f"finished in {execute(job):.0f} s"
+            except Exception as error:
+                failed[job], outcome = error, "FAILED"
+            bar.n += 1  # update() would not count where no bar is shown
+            bar.write(f"[{bar.n}/{bar.total}] {job}: {outcome}")
+            sys.stdout.flush()
     return failed
 
 
-def execute_group(jobs: list[Job], at_once: int, bar: tqdm) -> dict[Job, BaseException]:
-    """Execute the jobs in threads and say how each one ends; returns the failures."""
-    failed = {}
-    with ThreadPoolExecutor(at_once) as pool:
-        pending = {pool.submit(execute, job): job for job in jobs}
-        try:
-            while pending:
-                ended, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    job, error = pending.pop(future), future.exception()
-                    if error is not None:
-                        failed[job] = error
-                    outcome = "FAILED" if error else f"finished in {future.result():.0f} s"
-                    bar.n += 1  # update() would not count where no bar is shown
-                    bar.write(f"[{bar.n}/{bar.total}] {job}: {outcome}")
-                    sys.stdout.flush()
-                running = [str(job) for future, job in pending.items() if future.running()]
-                bar.set_postfix_str(", ".join(running))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            while not all(future.done() for future in pending):
-                for kernel in psutil.Process().children():
-                    with suppress(psutil.NoSuchProcess):  # it has just ended by itself
-                        kernel.kill()
-                time.sleep(0.2)  # its thread notices, or has only just started another
-            raise
-    return failed
+@contextmanager
+def no_kernel_left_behind() -> Iterator[None]:
+    """Kill what still runs after Ctrl-C: papermill forgets a kernel that is just being started."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kernels = psutil.Process().children()
+        for kernel in kernels:
+            with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                kernel.kill()
+        psutil.wait_procs(kernels)
+        raise
 
 
 class PatientKernelManager(AsyncKernelManager):
@@ -117,6 +108,7 @@ def execute(job: Job) -> float:
             kernel_name="python3",
             language="python",
             progress_bar=False,
+            cwd=str(job.notebook.parent),
             extra_arguments=["--log-level=ERROR"],  # no line about encryption from every kernel
             kernel_manager_class=PatientKernelManager,
         )
@@ -152,10 +144,10 @@ def parameters_of(job: Job) -> dict[str, int | str]:
 
 
 @contextmanager
-def kernel_environment(folder: Path) -> Iterator[None]:
-    """What kernels started in here inherit: the notebooks' folder and the environment variables.
+def kernel_environment() -> Iterator[None]:
+    """The environment variables that kernels started in here inherit.
 
-    One thread each: that is what a training takes, and kernels may run side by side.
+    One thread each: that is what a training takes.
     """
     changed = {
         "MNIST_LIB_LIVE": "0",
@@ -164,13 +156,11 @@ def kernel_environment(folder: Path) -> Iterator[None]:
     }
     if os.environ.get("MNIST_ROOT"):
         changed["MNIST_ROOT"] = str(Path(os.environ["MNIST_ROOT"]).expanduser().resolve())
-    before, started_in = dict(os.environ), Path.cwd()
+    before = dict(os.environ)
     os.environ.update(changed)
-    os.chdir(folder)  # for the whole process: papermill's own `cwd` is not made for threads
     try:
         yield
     finally:
-        os.chdir(started_in)
         os.environ.clear()
         os.environ.update(before)
 

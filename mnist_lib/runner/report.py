@@ -1,5 +1,6 @@
 """The report: figures and the README's generated regions, rebuilt from the records alone."""
 
+import heapq
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from mnist_lib.engine.environment import results_folder
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.published.comparison import comparison, points
 from mnist_lib.published.figures import accuracy_against_parameters
+from mnist_lib.published.systems import SYSTEMS
 from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
@@ -26,6 +28,7 @@ from mnist_lib.results import finals, ledger, mean_and_deviation
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
+SCHEDULER_SECONDS = 0.001  # that Dask's scheduler needs for a task, by its documentation
 NIGHT = "#0d1117"  # GitHub's dark page
 DARK = [
     "dark_background",
@@ -55,8 +58,10 @@ def rebuild() -> tuple[list[Path], list[str]]:
         "systems": lambda: as_markdown(comparison().drop(columns=TOO_WIDE)),
         "fastest": fastest,
         "speed": speeds,
+        "costs": costs,
     }
-    _, problems = store.read_records(results_folder())
+    kinds = (store.RUNS, store.TRIALS)
+    problems = [p for kind in kinds for p in store.read_records(results_folder(), kind=kind)[1]]
     project = results_folder().parent
     drawn = made({name: partial(in_both_styles, make) for name, make in figures.items()}, problems)
     contents = {
@@ -189,6 +194,29 @@ def minutes(recipes) -> str:
         machines.add(f"{machine['device']}, threads: {machine['threads']}")
     times = " · ".join(f"{notebook}: {total / 60:.1f}" for notebook, total in seconds.items())
     return f"Minutes of training per notebook ({'; '.join(sorted(machines))}): {times}."
+
+
+def costs(seeds: int = 10) -> str:
+    """What a sweep of all recorded recipes takes on few and many cores, by the seconds of records.
+
+    Played through as a sweep does it: seed by seed, each run on the core that is free first.
+    """
+    recipes = [recipe for recipe in [*journey.JOURNEY, *SYSTEMS] if records_of(recipe)]
+    seconds = pd.Series({recipe.name: finals(recipe)["seconds"].median() for recipe in recipes})
+    hours = []
+    for cores in (2, 16, 256):
+        free_at = [0.0] * cores
+        for run in [*seconds] * seeds:
+            heapq.heappush(free_at, heapq.heappop(free_at) + run)
+        hours.append(f"{cores} cores {max(free_at) / 3600:.1f} h")
+    return (
+        f"{seeds} seeds of all {len(seconds)} recipes are {seeds * len(seconds)} runs and "
+        f"{seeds * seconds.sum() / 3600:.0f} hours of one core, by the recorded seconds: on "
+        f"{', on '.join(hours)}, where {seconds.idxmax()} alone takes "
+        f"{seconds.max() / 3600:.1f} h. A run takes {seconds.mean():.0f} s in the mean, and of "
+        f"Dask's scheduler about {SCHEDULER_SECONDS * 1000:.0f} ms: it would hold up a sweep on "
+        f"more than {seconds.mean() / SCHEDULER_SECONDS:,.0f} cores."
+    )
 
 
 def as_markdown(table: pd.DataFrame) -> str:
