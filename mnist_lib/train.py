@@ -1,6 +1,6 @@
 """Training: the only module with a backward pass."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ def fit(
     device: str | torch.device = "auto",
     threads: int = 1,
     quiet: bool = False,
+    after_epoch: Callable[[dict], None] | None = None,
 ) -> Run:
     """Train a new network by the recipe and evaluate it after every epoch.
 
@@ -41,7 +42,7 @@ def fit(
     seed     gives separate generators for the weights, the order and the augmentation
     device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
     threads  of the CPU; another number changes the last digits of all results
-    quiet    shows nothing while it runs
+    quiet    shows nothing while it runs; after_epoch gets each row of the history as it is made
     returns  a Run that says if it was interrupted by Ctrl-C (or short: with MNIST_LIB_SHORT=1)
     raises   ValueError at once for what cannot work; FloatingPointError if a loss is no number
     """
@@ -55,7 +56,7 @@ def fit(
         optimizer = recipe.optimizer.build(model)
         schedule = recipe.schedule.build(optimizer, len(training), epochs)
         run = Run(recipe, seed, model, digits.fold, digits.sizes(), describe_machine(device))
-        with Progress(epochs, len(training), quiet) as progress:
+        with Progress(epochs, len(training), quiet, after_epoch) as progress:
             for epoch in progress:
                 row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
                 with seeded(epoch_seed(seed, epoch), device):
@@ -66,8 +67,7 @@ def fit(
                 checks.check_losses(recipe, row)
                 run.history.append(progress.finish_epoch(row))
             run.clean_train_accuracy = clean_accuracy(model, digits, device)
-    run.seconds = sum(row["seconds"] for row in run.history)
-    run.interrupted = progress.interrupted
+    run.seconds, run.interrupted = sum(row["seconds"] for row in run.history), progress.interrupted
     return run
 
 

@@ -25,10 +25,11 @@ from mnist_lib.engine.environment import output_folder
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published.systems import S0_6
 from mnist_lib.records import as_record, load_records, record_path, weights_of
-from mnist_lib.runner import sweep
+from mnist_lib.runner import workers
 from mnist_lib.runner.command_line import main
-from mnist_lib.runner.sweep import Sweep, connected, plan, quiet, unrecorded
+from mnist_lib.runner.sweep import Sweep, plan, unrecorded
 from mnist_lib.runner.training import find
+from mnist_lib.runner.workers import connected, quiet
 from mnist_lib.train import fit
 
 
@@ -43,8 +44,8 @@ def client(tmp_path_factory):
         patch.setenv("MNIST_ROOT", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("MNIST_MIRROR", "")
         patch.setenv("SWEEP_FLAGS", str(tmp_path_factory.mktemp("flags")))
-        patch.setitem(sweep.SETTINGS, "distributed.worker.preload", ["sweep_recipes"])
-        patch.setitem(sweep.SETTINGS, "distributed.scheduler.allowed-failures", 0)
+        patch.setitem(workers.SETTINGS, "distributed.worker.preload", ["sweep_recipes"])
+        patch.setitem(workers.SETTINGS, "distributed.scheduler.allowed-failures", 0)
         cluster = connected(workers=2)
         client = cluster.__enter__()
     yield client

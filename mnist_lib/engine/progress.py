@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
 
@@ -22,8 +23,14 @@ class Progress:
 
     REFRESH_SECONDS = 0.5
 
-    def __init__(self, epochs: int, steps: int, quiet: bool = False):
-        self.epochs, self.steps, self.quiet = epochs, steps, quiet
+    def __init__(
+        self,
+        epochs: int,
+        steps: int,
+        quiet: bool = False,
+        after_epoch: Callable[[dict], None] | None = None,
+    ):
+        self.epochs, self.steps, self.quiet, self.after_epoch = epochs, steps, quiet, after_epoch
         self.lines: list[str] = []
         self.epoch, self.finished, self.interrupted = 0, 0, False
         self.epoch_started = time.perf_counter()
@@ -59,6 +66,8 @@ class Progress:
         row = {**row, "seconds": time.perf_counter() - self.epoch_started}
         self.finished = self.epoch
         self.line(epoch_line(row, self.epochs))
+        if self.after_epoch is not None:
+            self.after_epoch(row)
         return row
 
     def step(self, step: int) -> None:

@@ -1,103 +1,34 @@
-"""The command line: python -m mnist_lib run | sweep | register | systems | report | ..."""
+"""The command line: python -m mnist_lib run | sweep | search | register | systems | report | ...
+
+The modules behind a command are imported when it runs: torch and papermill take seconds, and
+--help or a typing mistake should not.
+"""
 
 import argparse
 import os
 import sys
 import warnings
 from itertools import chain
-from pathlib import Path
 
-from mnist_lib.engine import environment
 from mnist_lib.engine.environment import PROJECT, is_short, output_folder, results_folder
-
-LARGEST_SEED = 2**31 - 1  # that of engine.checks, which would load PyTorch
-
-
-# The modules behind a command are imported when it runs: torch and papermill take seconds, and
-# --help or a typing mistake should not.
+from mnist_lib.runner.arguments import parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 something failed, 2 wrong usage."""
     options = parser().parse_args(arguments)
+    command = COMMANDS[options.command]
     try:
         with warnings.catch_warnings():
             # whatever reads the records warns of it; a command names it once, when all is done
             warnings.filterwarnings("ignore", "skipped the unreadable record")
-            return options.command(options)
+            return command(options)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
     except OSError as error:  # a full disk, a folder that cannot be written, no mirror to reach
         print(in_words(error), file=sys.stderr)
         return 1
-
-
-def parser() -> argparse.ArgumentParser:
-    """All commands with their options."""
-    whole = argparse.ArgumentParser("python -m mnist_lib", description="MNIST, change by change")
-    commands = whole.add_subparsers(required=True, metavar="command")
-
-    run = commands.add_parser("run", help="Execute notebooks and keep their results.")
-    run.set_defaults(command=run_notebooks)
-    add = run.add_argument
-    count = whole_number(1)
-    add("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path")
-    add("--system", nargs="+", metavar="ID", help="published systems, or all; see systems")
-    usual = [[environment.DEFAULT_SEED]]
-    add("--seeds", nargs="+", type=seeds, default=usual, metavar="N", help="such as 7 11-20")
-    add("--device", help="auto, cpu, cuda or mps instead of the notebooks' choice")
-    add("--threads", type=count, metavar="N", help="of a training, instead of one")
-    add("--short", action="store_true", help="shortened, only to see that all works")
-    add("--force", action="store_true", help="also what is finished")
-    add("--renew", action="store_true", help="also what only came with the repository")
-    add("--folder", type=Path, default=PROJECT / "notebooks", help="where the notebooks are")
-
-    sweep = commands.add_parser("sweep", help="Train many recipes with many seeds on Dask.")
-    sweep.set_defaults(command=sweep_recipes)
-    add = sweep.add_argument
-    add("recipes", nargs="*", metavar="RECIPE", help="names, or MODULE:NAME; none: the journey")
-    add("--seeds", nargs="+", type=seeds, default=[range(1, 11)], metavar="N", help="default 1-10")
-    add("--trial", action="store_true", help="without test digits, into results/trials/")
-    place = sweep.add_mutually_exclusive_group()
-    place.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that is there")
-    place.add_argument("--workers", type=count, metavar="N", help="processes here, not one a core")
-    add("--threads-per-worker", type=count, default=1, metavar="N", help="of the CPU (default 1)")
-    add("--device", default="auto", help="auto, cpu, cuda or mps")
-    add("--force", action="store_true", help="also what is recorded")
-
-    register = commands.add_parser("register", help="Decide before the test set is opened.")
-    register.set_defaults(command=register_recipe)
-    add = register.add_argument
-    add("recipe", metavar="RECIPE", help="a step of the journey")
-    add("--seeds", nargs="+", type=seeds, required=True, metavar="N", help="such as 11-20")
-    add("--why", required=True, metavar="SENTENCE", help="why this recipe and this target")
-
-    for command in (systems, report, data, badges):
-        commands.add_parser(command.__name__, help=command.__doc__).set_defaults(command=command)
-    return whole
-
-
-def whole_number(lowest: int, highest: int | None = None):
-    """A type of argument: a whole number within these bounds."""
-
-    def number(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {lowest} up")
-        if highest is not None and int(text) > highest:
-            raise argparse.ArgumentTypeError(f"{text} is more than {highest:,}")
-        return int(text)
-
-    return number
-
-
-def seeds(text: str) -> range:
-    """A type of argument: one seed, or a range such as 11-20, both ends included."""
-    number = whole_number(0, LARGEST_SEED)
-    ends = [number(end) for end in (text.split("-") if text[:1].isdecimal() else [text])]
-    if len(ends) > 2 or ends[-1] < ends[0]:
-        raise argparse.ArgumentTypeError(f"'{text}' is no range of seeds such as 11-20")
-    return range(ends[0], ends[-1] + 1)
 
 
 def run_notebooks(options: argparse.Namespace) -> int:
@@ -142,7 +73,8 @@ def sweep_recipes(options: argparse.Namespace) -> int:
     from mnist_lib.engine.device import choose_device
     from mnist_lib.journey import JOURNEY
     from mnist_lib.runner.notebooks import alone
-    from mnist_lib.runner.sweep import CPU_COUNT, Sweep, connected, plan, unrecorded
+    from mnist_lib.runner.sweep import Sweep, plan, unrecorded
+    from mnist_lib.runner.workers import CPU_COUNT, connected
 
     names = options.recipes or [recipe.name for recipe in JOURNEY]
     threads = options.threads_per_worker
@@ -170,6 +102,26 @@ def sweep_recipes(options: argparse.Namespace) -> int:
     for task, error in failed.items():
         print(f"\n{task}:\n{error}", end="")
     return 1 if failed else 0
+
+
+def search_recipes(options: argparse.Namespace) -> int:
+    """Go on with a search until it has so many trials; shows the best."""
+    from mnist_lib.engine.device import choose_device
+    from mnist_lib.runner.notebooks import alone
+    from mnist_lib.runner.search import best, draw, load_space, open_study, search
+
+    try:
+        choose_device(options.device)
+        name = load_space(options.file).name
+        with alone():
+            problems = search(options.file, options.trials, options.workers, options.device)
+    except ValueError as error:
+        print(f"python -m mnist_lib search: {error}", file=sys.stderr)
+        return 2
+    study = open_study(name)
+    print(best(study).to_string())
+    print(f"wrote {draw(study).name}")
+    return complain(problems)
 
 
 def register_recipe(options: argparse.Namespace) -> int:
@@ -206,7 +158,7 @@ def report(options: argparse.Namespace) -> int:
         written, problems = rebuild()
     except NoRecords as error:
         written, problems = [], read_records(results_folder())[1]
-        if options.command is report:  # a run may have made other records than the report's
+        if options.command == "report":  # a run may have made other records than the report's
             problems.append(str(error))
     for path in written:
         print(f"wrote {path.name}")
@@ -230,6 +182,18 @@ def badges(_options: argparse.Namespace) -> int:
     for line in stamp(PROJECT):
         print(line)
     return 0
+
+
+COMMANDS = {
+    "run": run_notebooks,
+    "sweep": sweep_recipes,
+    "search": search_recipes,
+    "register": register_recipe,
+    "systems": systems,
+    "report": report,
+    "data": data,
+    "badges": badges,
+}
 
 
 def complain(problems: list[str]) -> int:

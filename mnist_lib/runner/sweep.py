@@ -4,28 +4,16 @@ Workers need no disk of ours. Only the client writes, each record at once when i
 that whatever stops the sweep costs no more than what was under way.
 """
 
-import logging
 import sys
 import time
 import traceback
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import NoReturn
 
-import dask.config
-from dask.system import CPU_COUNT
-from distributed import (
-    CancelledError,
-    Client,
-    Future,
-    KilledWorker,
-    LocalCluster,
-    TimeoutError,
-    as_completed,
-)
+from distributed import CancelledError, Client, Future, KilledWorker, TimeoutError, as_completed
 from tqdm import tqdm
 
 from mnist_lib.engine.environment import is_short, output_folder
@@ -34,13 +22,6 @@ from mnist_lib.engine.store import RUNS, TRIALS
 from mnist_lib.records import keep, records_of
 from mnist_lib.runner.training import NoDigits, OtherVersion, Task, find, pack_digits, train
 
-SETTINGS = {
-    "distributed.worker.preload": ["mnist_lib.runner.training"],
-    "distributed.worker.profile.enabled": False,
-    "distributed.scheduler.worker-saturation": 1.0,  # what waits, waits for all workers
-    "distributed.deploy.lost-worker-timeout": "1 day",  # a busy machine needs long for a new one
-    "distributed.admin.large-graph-warning-threshold": "1 GiB",  # the archives of MNIST are large
-}
 FETCH_SECONDS = 30  # for a result; after that its worker is taken to have died with it
 LINE = "{desc} of {total_fmt} ({elapsed} elapsed, {remaining} remaining)"
 
@@ -80,39 +61,6 @@ def unrecorded(tasks: list[Task]) -> list[Task]:
         for record in records_of(find(name), output_folder(), TRIALS if trial else RUNS)
     }
     return [task for task in tasks if (task.recipe, task.seed) not in recorded]
-
-
-@contextmanager
-def connected(scheduler: str | None = None, workers: int | None = None) -> Iterator[Client]:
-    """A client of the scheduler at this address, or of so many processes that end with it.
-
-    workers  None: one for each core
-    raises   OSError if no scheduler answers
-    """
-    with ExitStack() as stack:
-        stack.enter_context(dask.config.set(SETTINGS))
-        stack.enter_context(quiet())
-        cluster = scheduler or stack.enter_context(
-            LocalCluster(
-                n_workers=workers or CPU_COUNT,
-                threads_per_worker=1,  # of Dask's: one training at a time
-                memory_limit=0,  # no process is killed for what a training takes
-                silence_logs=logging.CRITICAL,
-            )
-        )
-        yield stack.enter_context(Client(cluster, name="mnist_lib", set_as_default=False))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what Dask tells of itself; what matters is said by the sweep."""
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Port .* is already in use")  # of the dashboard
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 class Sweep:

@@ -1,0 +1,212 @@
+"""A search over recipes: Optuna suggests, folds judge, and what is hopeless ends early.
+
+What is searched stands in a file of Python, the space: a function suggest(trial) that makes a
+recipe, and SEEDS, whose folds judge it one after the other. No trial has test digits. All are kept
+in Optuna's journal in results/trials/, which processes share and a later search goes on from.
+"""
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from statistics import fmean
+
+import matplotlib.pyplot as plt
+import optuna
+import pandas as pd
+from distributed import as_completed
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from tqdm import tqdm
+
+from mnist_lib.data import load_mnist
+from mnist_lib.engine.environment import output_folder
+from mnist_lib.engine.files import write_atomically
+from mnist_lib.recipes import Recipe
+from mnist_lib.runner.workers import connected
+from mnist_lib.summary import count_parameters
+from mnist_lib.train import fit
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+UNTOUCHED_TRIALS = 10  # the first ones, which later trials are compared with, are not pruned
+UNTOUCHED_EPOCHS = 4  # nor is any trial before it has had a chance
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched.
+
+    suggest         makes a recipe from what the trial suggests
+    seeds           of the runs of each trial; each validates on its own fold
+    max_parameters  networks with more are pruned before they train; None: any size
+    """
+
+    name: str
+    suggest: Callable[[optuna.Trial], Recipe]
+    seeds: list[int]
+    max_parameters: int | None = None
+
+
+def load_space(file: Path) -> Space:
+    """The space that a file describes; ValueError that says what it lacks."""
+    specification = importlib.util.spec_from_file_location(file.stem, file)
+    if specification is None or not file.is_file():
+        raise ValueError(f"{file} is no file of Python")
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:  # whatever a reader's file may raise
+        raise ValueError(f"{file}: {type(error).__name__}: {error}") from error
+    for name, what in {"suggest": "function suggest(trial)", "SEEDS": "list SEEDS"}.items():
+        if not hasattr(module, name):
+            raise ValueError(f"{file} has no {what}")
+    limit = getattr(module, "MAX_PARAMETERS", None)
+    return Space(file.stem, module.suggest, list(module.SEEDS), limit)
+
+
+def open_study(name: str) -> optuna.Study:
+    """The study of this name from its journal, or a new one."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path = output_folder() / "trials" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(path))),
+        study_name=name,
+        direction="maximize",
+        load_if_exists=True,
+        sampler=TPESampler(n_startup_trials=UNTOUCHED_TRIALS, constant_liar=True),
+        pruner=optuna.pruners.MedianPruner(UNTOUCHED_TRIALS, UNTOUCHED_EPOCHS),
+    )
+
+
+def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
+    """Mean validation accuracy (0..1) after the last epoch over the space's seeds.
+
+    raises TrialPruned for what is too large, diverges or stays behind the median of the others
+    """
+    recipe, started, ended = space.suggest(trial), time.perf_counter(), []
+    parameters = count_parameters(recipe.new_network(seed=1))
+    trial.set_user_attr("parameters", parameters)
+    trial.set_user_attr("fingerprint", recipe.fingerprint())
+    if space.max_parameters is not None and parameters > space.max_parameters:
+        raise optuna.TrialPruned
+
+    def watch(row: dict) -> None:
+        trial.report(
+            fmean([*ended, row["validation_accuracy"]]), len(ended) * recipe.epochs + row["epoch"]
+        )
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        for seed in space.seeds:
+            digits = load_mnist(fold=recipe.fold(seed)).without_test()
+            trial.set_user_attr("sizes", digits.sizes())
+            run = fit(recipe, digits, seed, device, quiet=True, after_epoch=watch)
+            ended.append(run.history[-1]["validation_accuracy"])
+    except FloatingPointError:
+        raise optuna.TrialPruned from None
+    finally:
+        trial.set_user_attr("seconds", round(time.perf_counter() - started, 1))
+    return fmean(ended)
+
+
+def one_trial(file: str, device: str) -> None:
+    """What a worker does: one more trial of the study that all share."""
+    space = load_space(Path(file))
+    open_study(space.name).optimize(lambda trial: measure(trial, space, device), n_trials=1)
+
+
+def begin_again(study: optuna.Study) -> None:
+    """Queue anew what was under way when an earlier search was killed."""
+    for trial in study.get_trials(states=[TrialState.RUNNING]):
+        study.tell(trial.number, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params)
+
+
+def search(file: Path, trials: int, workers: int | None = None, device: str = "auto") -> list[str]:
+    """Go on until the study has so many ended trials; returns what went wrong.
+
+    raises ValueError for a file that describes no space
+    """
+    space = load_space(file)
+    study = open_study(space.name)
+    begin_again(study)
+    missing = max(0, trials - len(study.get_trials(states=ENDED)))
+    print(f"{missing} trials to make, {trials - missing} made before", flush=True)
+    problems = []
+    if not missing:
+        return problems
+    with (
+        connected(workers=workers) as client,
+        tqdm(total=missing, unit="trial", smoothing=0, disable=None) as bar,
+    ):
+        asked = [
+            client.submit(one_trial, str(file.resolve()), device, pure=False)
+            for _ in range(missing)
+        ]
+        for future in as_completed(asked, loop=client.loop):
+            if future.status == "error":
+                problems.append(f"a trial failed: {future.exception()}")
+            if found := study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+                bar.set_postfix_str(f"best {max(trial.value for trial in found):.2%}")
+            bar.update()
+    return problems
+
+
+def best(study: optuna.Study, count: int = 10) -> pd.DataFrame:
+    """The best trials, one a row, with what was suggested."""
+    ended = study.get_trials(states=[TrialState.COMPLETE])
+    rows = [
+        {
+            "trial": trial.number,
+            "validation": f"{trial.value:.2%}",
+            "parameters": trial.user_attrs["parameters"],
+            **trial.params,
+        }
+        for trial in sorted(ended, key=lambda trial: -trial.value)[:count]
+    ]
+    return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
+
+
+def draw(study: optuna.Study) -> Path:
+    """What mattered: accuracy against each suggestion, the most important first; returns the path.
+
+    Importance is that of PED-ANOVA (Watanabe et al. 2023): how far the suggestions of the best
+    tenth are from those of all.
+    """
+    ended = study.get_trials(states=[TrialState.COMPLETE])
+    table = pd.DataFrame([{**trial.params, "": trial.value * 100} for trial in ended])
+    weights = importances(study)
+    figure, axes = plt.subplots(
+        1, max(1, len(weights)), figsize=(3.2 * max(1, len(weights)), 3), sharey=True, squeeze=False
+    )
+    for ax, (name, weight) in zip(axes[0], weights.items(), strict=False):
+        values = table[name]
+        ax.plot(
+            values if values.dtype.kind in "if" else values.astype(str), table[""], "o", alpha=0.5
+        )
+        ax.set(xlabel=name, title=f"importance {weight:.0%}")
+    axes[0][0].set_ylabel("validation accuracy (%)")
+    figure.tight_layout()
+    path = output_folder().parent / "figures" / f"search-{study.study_name}.png"
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=180)
+    plt.close(figure)
+    write_atomically(path, content.getvalue())
+    return path
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Part of each suggestion in what made the best trials good; all equal where too few ended."""
+    names = sorted({name for trial in study.trials for name in trial.params})
+    try:
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        return optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except (ValueError, RuntimeError):
+        return {name: 1 / len(names) for name in names}

@@ -1,0 +1,154 @@
+"""A search: what is suggested is measured on folds, kept, pruned and gone on with."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+import sweep_recipes
+from optuna.trial import TrialState
+
+from mnist_lib.engine.environment import output_folder
+from mnist_lib.recipes import SGD
+from mnist_lib.runner import search
+from mnist_lib.runner.command_line import main
+from mnist_lib.runner.search import Space, begin_again, best, load_space, measure, open_study
+
+SPACE = """
+from dataclasses import replace
+from sweep_recipes import SGD, TINY
+
+SEEDS = [1, 2]
+
+def suggest(trial):
+    rate = trial.suggest_float("rate", 0.01, 0.1)
+    size = trial.suggest_categorical("size", ["small", "large"])
+    if trial.number == 2:
+        raise ValueError("on purpose")
+    return replace(TINY, optimizer=SGD(rate), batch_size={"small": 32, "large": 64}[size])
+"""
+BOUNDS = {"rate": optuna.distributions.FloatDistribution(0.01, 0.1)}
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+
+
+@pytest.fixture
+def space():
+    """Tiny networks whose rate is searched, on the first fold."""
+    rate = lambda trial: trial.suggest_float("rate", 0.01, 0.1)  # noqa: E731
+    return Space("tiny", lambda trial: but(SGD(rate(trial))), [1])
+
+
+def but(optimizer: SGD):
+    return sweep_recipes.TINY.but("00-searched", "searched", optimizer=optimizer)
+
+
+def run(space: Space, trials: int = 1) -> list[optuna.trial.FrozenTrial]:
+    study = open_study(space.name)
+    study.optimize(lambda trial: measure(trial, space, "cpu"), n_trials=trials)
+    return study.trials
+
+
+def test_the_command_keeps_every_trial_and_goes_on_from_there(tmp_path, monkeypatch, capfd):
+    file = tmp_path / "rates.py"
+    file.write_text(SPACE)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    command = ["search", str(file), "--workers", "1", "--device", "cpu", "--trials"]
+    assert main([*command, "4"]) == 1  # one trial fails, and the others go on
+    printed = capfd.readouterr()
+    assert "4 trials to make, 0 made before" in printed.out
+    assert "a trial failed: on purpose" in printed.err
+    trials = open_study("rates").trials
+    ended = [trial for trial in trials if trial.state in search.ENDED]
+    assert len(trials) == 4 and len(ended) == 3
+    for trial in ended:
+        assert trial.user_attrs["sizes"] == {"train": 54_000, "validation": 6_000, "test": 0}
+        assert trial.params.keys() == {"rate", "size"} and trial.user_attrs["parameters"] == 1_940
+    assert f"{max(trial.value for trial in ended):.2%}" in printed.out
+    assert (output_folder().parent / "figures/search-rates.png").read_bytes()[:4] == b"\x89PNG"
+    assert main([*command, "4"]) == 0
+    assert "1 trials to make, 3 made before" in capfd.readouterr().out
+    assert main([*command, "4"]) == 0
+    assert "0 trials to make, 4 made before" in capfd.readouterr().out
+
+
+def test_a_trial_is_the_mean_over_its_folds(space, monkeypatch):
+    ends = iter([0.5, 0.7])
+
+    def fit(recipe, digits, seed, device, quiet, after_epoch):
+        assert len(digits.test_labels) == 0 and digits.fold == seed
+        row = {"epoch": 1, "validation_accuracy": next(ends)}
+        after_epoch(row)
+        return SimpleNamespace(history=[row])
+
+    monkeypatch.setattr(search, "fit", fit)
+    (trial,) = run(Space("folds", space.suggest, [3, 4]))
+    assert trial.value == pytest.approx(0.6)
+    assert trial.intermediate_values == {1: 0.5, 3: pytest.approx(0.6)}  # 2 epochs a seed
+
+
+def test_what_stays_behind_is_pruned(space, monkeypatch):
+    monkeypatch.setattr(search, "UNTOUCHED_TRIALS", 1)
+    monkeypatch.setattr(search, "UNTOUCHED_EPOCHS", 0)
+    good = optuna.trial.create_trial(
+        params={"rate": 0.1}, distributions=BOUNDS, value=1.0, intermediate_values={1: 1.0, 2: 1.0}
+    )
+    open_study(space.name).add_trial(good)
+    trial = run(space)[-1]
+    assert trial.state == TrialState.PRUNED and list(trial.intermediate_values) == [1]
+
+
+def test_what_is_too_large_is_not_trained(space, monkeypatch):
+    monkeypatch.delattr(search, "fit")
+    (trial,) = run(Space("small", space.suggest, [1], max_parameters=1_939))
+    assert trial.state == TrialState.PRUNED and trial.user_attrs["parameters"] == 1_940
+
+
+def test_what_diverges_is_pruned():
+    (trial,) = run(Space("wild", lambda trial: but(SGD(1e30)), [1]))
+    assert trial.state == TrialState.PRUNED
+
+
+def test_what_a_killed_search_had_under_way_is_done_again(space):
+    study = open_study(space.name)
+    killed = study.ask(BOUNDS)
+    study.ask()  # killed before anything was suggested
+    begin_again(study)
+    assert [trial.state for trial in study.trials] == [
+        TrialState.FAIL, TrialState.FAIL, TrialState.WAITING,
+    ]  # fmt: skip
+    again = run(space)[-1]
+    assert again.state == TrialState.COMPLETE and again.params == killed.params
+
+
+def test_the_best_come_first(space):
+    study = open_study(space.name)
+    assert best(study).empty
+    for value in (0.5, 0.7, 0.6):
+        trial = study.ask(BOUNDS)
+        trial.set_user_attr("parameters", 10)
+        study.tell(trial, value)
+    assert best(study, count=2)["validation"].tolist() == ["70.00%", "60.00%"]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "is no file of Python"),
+        ("SEEDS = [1]", "has no function suggest"),
+        ("def suggest(trial): pass", "has no list SEEDS"),
+        ("def suggest(trial)", "SyntaxError: expected ':'"),
+        ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+    ],
+)
+def test_a_file_that_is_no_space_is_explained(tmp_path, text, message, capsys):
+    file = tmp_path / "space.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_space(file)
+    assert main(["search", str(file)]) == 2
+    assert message in capsys.readouterr().err
