@@ -1,5 +1,6 @@
 """A search: what is suggested is measured on folds, kept, pruned and gone on with."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,7 +48,7 @@ def but(optimizer: SGD):
 
 
 def run(space: Space, trials: int = 1) -> list[optuna.trial.FrozenTrial]:
-    study = open_study(space.name)
+    study = open_study(space)
     study.optimize(lambda trial: measure(trial, space, "cpu"), n_trials=trials)
     return study.trials
 
@@ -60,8 +61,8 @@ def test_the_command_keeps_every_trial_and_goes_on_from_there(tmp_path, monkeypa
     assert main([*command, "4"]) == 1  # one trial fails, and the others go on
     printed = capfd.readouterr()
     assert "4 trials to make, 0 made before" in printed.out
-    assert "a trial failed: on purpose" in printed.err
-    trials = open_study("rates").trials
+    assert "a trial failed: ValueError: on purpose" in printed.err
+    trials = open_study(load_space(file)).trials
     ended = [trial for trial in trials if trial.state in search.ENDED]
     assert len(trials) == 4 and len(ended) == 3
     for trial in ended:
@@ -96,7 +97,7 @@ def test_what_stays_behind_is_pruned(space, monkeypatch):
     good = optuna.trial.create_trial(
         params={"rate": 0.1}, distributions=BOUNDS, value=1.0, intermediate_values={1: 1.0, 2: 1.0}
     )
-    open_study(space.name).add_trial(good)
+    open_study(space).add_trial(good)
     trial = run(space)[-1]
     assert trial.state == TrialState.PRUNED and list(trial.intermediate_values) == [1]
 
@@ -113,7 +114,7 @@ def test_what_diverges_is_pruned():
 
 
 def test_what_a_killed_search_had_under_way_is_done_again(space):
-    study = open_study(space.name)
+    study = open_study(space)
     killed = study.ask(BOUNDS)
     study.ask()  # killed before anything was suggested
     begin_again(study)
@@ -125,7 +126,7 @@ def test_what_a_killed_search_had_under_way_is_done_again(space):
 
 
 def test_the_best_come_first(space):
-    study = open_study(space.name)
+    study = open_study(space)
     assert best(study).empty
     for value in (0.5, 0.7, 0.6):
         trial = study.ask(BOUNDS)
@@ -139,6 +140,8 @@ def test_the_best_come_first(space):
     [
         (None, "is no file of Python"),
         ("SEEDS = [1]", "has no function suggest"),
+        ("SEEDS = 3\ndef suggest(trial): pass", "SEEDS = 3 .* is no list of seeds such as"),
+        ("SEEDS = []\ndef suggest(trial): pass", "is no list of seeds such as"),
         ("def suggest(trial): pass", "has no list SEEDS"),
         ("def suggest(trial)", "SyntaxError: expected ':'"),
         ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
@@ -151,4 +154,32 @@ def test_a_file_that_is_no_space_is_explained(tmp_path, text, message, capsys):
     with pytest.raises(ValueError, match=message):
         load_space(file)
     assert main(["search", str(file)]) == 2
-    assert message in capsys.readouterr().err
+    assert "python -m mnist_lib search: " in capsys.readouterr().err
+
+
+def test_trials_of_another_space_do_not_count(tmp_path, capsys):
+    """Not even where the file has the same name: one fold is not ten, and old rates are not new."""
+    file = tmp_path / "rates.py"
+    file.write_text(SPACE)
+    open_study(load_space(file))
+    file.write_text(SPACE.replace("[1, 2]", "[1]"))
+    assert main(["search", str(file)]) == 2
+    assert "holds the trials of another rates.py" in capsys.readouterr().err
+
+
+def test_a_recipe_without_folds_is_refused(space):
+    unfolded = Space("unfolded", lambda trial: replace(but(SGD(0.1)), folds=0), [1])
+    with pytest.raises(ValueError, match="'00-searched' has no folds"):
+        run(unfolded)
+
+
+def test_a_space_that_always_fails_is_given_up(tmp_path, monkeypatch, capfd):
+    file = tmp_path / "wrong.py"
+    file.write_text("SEEDS = [1]\ndef suggest(trial):\n    return trial.nonsense")
+    assert main(["search", str(file), "--workers", "1"]) == 1
+    said = capfd.readouterr().err.splitlines()
+    assert (
+        said[:3]
+        == ["a trial failed: AttributeError: 'Trial' object has no attribute 'nonsense'"] * 3
+    )
+    assert said[3:] == ["no trial succeeds, so the search is given up", "no trial has ended well"]

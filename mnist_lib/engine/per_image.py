@@ -56,4 +56,6 @@ class Later:
         return self.made(*arguments, **options)
 
     def __getattr__(self, name: str):
+        if name.startswith("__") or name in ("make", "made"):  # half made, or about to be copied
+            raise AttributeError(name)
         return getattr(self.made, name)

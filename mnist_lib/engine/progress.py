@@ -64,10 +64,10 @@ class Progress:
     def finish_epoch(self, row: dict) -> dict:
         """Show the epoch's results; returns them with the seconds that it took."""
         row = {**row, "seconds": time.perf_counter() - self.epoch_started}
-        self.finished = self.epoch
         self.line(epoch_line(row, self.epochs))
         if self.after_epoch is not None:
             self.after_epoch(row)
+        self.finished = self.epoch
         return row
 
     def step(self, step: int) -> None:

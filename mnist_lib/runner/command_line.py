@@ -55,7 +55,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
         skipped = len(planned) - len(waiting)
         print(f"{len(waiting)} notebooks to execute, {skipped} finished before", flush=True)
         if waiting:
-            data(options)  # once here, so that the kernels do not all wait for it
+            data(options)  # so that a download is seen, and fails here if it fails
         failed = execute_all(waiting)
         hint = " (finished before; --force runs them again)" if skipped else ""
         finished = len(waiting) - len(failed)
@@ -112,15 +112,17 @@ def search_recipes(options: argparse.Namespace) -> int:
 
     try:
         choose_device(options.device)
-        name = load_space(options.file).name
-        with alone():
-            problems = search(options.file, options.trials, options.workers, options.device)
+        study = open_study(load_space(options.file))
     except ValueError as error:
         print(f"python -m mnist_lib search: {error}", file=sys.stderr)
         return 2
-    study = open_study(name)
-    print(best(study).to_string())
-    print(f"wrote {draw(study).name}")
+    with alone():
+        data(options)  # once here, so that the workers do not all wait for it
+        problems = search(options.file, options.trials, options.workers, options.device)
+    if (table := best(study)).empty:
+        return complain([*problems, "no trial has ended well"])
+    print(table.to_string())
+    print(f"wrote figures/{draw(study).name}")
     return complain(problems)
 
 

@@ -2,10 +2,12 @@
 
 What is searched stands in a file of Python, the space: a function suggest(trial) that makes a
 recipe, and SEEDS, whose folds judge it one after the other. No trial has test digits. All are kept
-in Optuna's journal in results/trials/, which processes share and a later search goes on from.
+in Optuna's journal results/trials/<name of the file>.jsonl, which processes share and a later
+search goes on from, as long as the file is the same.
 """
 
 import importlib.util
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,24 +18,27 @@ from statistics import fmean
 import matplotlib.pyplot as plt
 import optuna
 import pandas as pd
+from dask.system import CPU_COUNT
 from distributed import as_completed
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from tqdm import tqdm
 
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.environment import output_folder
 from mnist_lib.engine.files import write_atomically
+from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.recipes import Recipe
 from mnist_lib.runner.workers import connected
 from mnist_lib.summary import count_parameters
 from mnist_lib.train import fit
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-UNTOUCHED_TRIALS = 10  # the first ones, which later trials are compared with, are not pruned
-UNTOUCHED_EPOCHS = 4  # nor is any trial before it has had a chance
+UNTOUCHED_TRIALS = 10  # so many must have ended well before others are compared with them
+UNTOUCHED_EPOCHS = 4  # no trial is pruned before it has had a chance
+HOPELESS = 3  # failures without a single success, and the search is given up
 
 
 @dataclass(frozen=True)
@@ -43,20 +48,23 @@ class Space:
     suggest         makes a recipe from what the trial suggests
     seeds           of the runs of each trial; each validates on its own fold
     max_parameters  networks with more are pruned before they train; None: any size
+    version         hash of the file: trials of another space are no trials of this one
     """
 
     name: str
     suggest: Callable[[optuna.Trial], Recipe]
     seeds: list[int]
     max_parameters: int | None = None
+    version: str = ""
 
 
 def load_space(file: Path) -> Space:
     """The space that a file describes; ValueError that says what it lacks."""
-    specification = importlib.util.spec_from_file_location(file.stem, file)
+    specification = importlib.util.spec_from_file_location(f"space_{file.stem}", file)
     if specification is None or not file.is_file():
         raise ValueError(f"{file} is no file of Python")
     module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # where its own classes look for it
     try:
         specification.loader.exec_module(module)
     except Exception as error:  # whatever a reader's file may raise
@@ -64,31 +72,44 @@ def load_space(file: Path) -> Space:
     for name, what in {"suggest": "function suggest(trial)", "SEEDS": "list SEEDS"}.items():
         if not hasattr(module, name):
             raise ValueError(f"{file} has no {what}")
+    seeds = module.SEEDS
+    if not (isinstance(seeds, list) and seeds and all(isinstance(seed, int) for seed in seeds)):
+        raise ValueError(f"SEEDS = {seeds!r} in {file} is no list of seeds such as [1, 2]")
     limit = getattr(module, "MAX_PARAMETERS", None)
-    return Space(file.stem, module.suggest, list(module.SEEDS), limit)
+    return Space(file.stem, module.suggest, seeds, limit, short_hash([file.read_text("utf-8")]))
 
 
-def open_study(name: str) -> optuna.Study:
-    """The study of this name from its journal, or a new one."""
+def open_study(space: Space) -> optuna.Study:
+    """The space's study from its journal, or a new one; ValueError if that is of another space."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    path = output_folder() / "trials" / f"{name}.jsonl"
+    path = output_folder().resolve() / "trials" / f"{space.name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(path))),
-        study_name=name,
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path)))),
+        study_name=space.name,
         direction="maximize",
         load_if_exists=True,
         sampler=TPESampler(n_startup_trials=UNTOUCHED_TRIALS, constant_liar=True),
-        pruner=optuna.pruners.MedianPruner(UNTOUCHED_TRIALS, UNTOUCHED_EPOCHS),
+        pruner=optuna.pruners.MedianPruner(UNTOUCHED_TRIALS, UNTOUCHED_EPOCHS + 1),
     )
+    if study.user_attrs.setdefault("version", space.version) != space.version:
+        raise ValueError(
+            f"{path} holds the trials of another {space.name}.py, which cannot be compared: give "
+            "the file another name"
+        )
+    study.set_user_attr("version", space.version)
+    return study
 
 
 def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
     """Mean validation accuracy (0..1) after the last epoch over the space's seeds.
 
-    raises TrialPruned for what is too large, diverges or stays behind the median of the others
+    raises TrialPruned for what is too large, diverges or stays behind the median of the others,
+           ValueError for what cannot be measured
     """
     recipe, started, ended = space.suggest(trial), time.perf_counter(), []
+    if not recipe.folds:
+        raise ValueError(f"'{recipe.name}' has no folds, so a trial of it would measure nothing")
     parameters = count_parameters(recipe.new_network(seed=1))
     trial.set_user_attr("parameters", parameters)
     trial.set_user_attr("fingerprint", recipe.fingerprint())
@@ -118,11 +139,11 @@ def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
 def one_trial(file: str, device: str) -> None:
     """What a worker does: one more trial of the study that all share."""
     space = load_space(Path(file))
-    open_study(space.name).optimize(lambda trial: measure(trial, space, device), n_trials=1)
+    open_study(space).optimize(lambda trial: measure(trial, space, device), n_trials=1)
 
 
 def begin_again(study: optuna.Study) -> None:
-    """Queue anew what was under way when an earlier search was killed."""
+    """Queue anew what was under way when a worker or an earlier search was killed."""
     for trial in study.get_trials(states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
         if trial.params:
@@ -132,10 +153,9 @@ def begin_again(study: optuna.Study) -> None:
 def search(file: Path, trials: int, workers: int | None = None, device: str = "auto") -> list[str]:
     """Go on until the study has so many ended trials; returns what went wrong.
 
-    raises ValueError for a file that describes no space
+    raises ValueError for a file that describes no space, or another than before
     """
-    space = load_space(file)
-    study = open_study(space.name)
+    study = open_study(load_space(file))
     begin_again(study)
     missing = max(0, trials - len(study.get_trials(states=ENDED)))
     print(f"{missing} trials to make, {trials - missing} made before", flush=True)
@@ -143,7 +163,7 @@ def search(file: Path, trials: int, workers: int | None = None, device: str = "a
     if not missing:
         return problems
     with (
-        connected(workers=workers) as client,
+        connected(workers=min(missing, workers or CPU_COUNT)) as client,
         tqdm(total=missing, unit="trial", smoothing=0, disable=None) as bar,
     ):
         asked = [
@@ -152,8 +172,12 @@ def search(file: Path, trials: int, workers: int | None = None, device: str = "a
         ]
         for future in as_completed(asked, loop=client.loop):
             if future.status == "error":
-                problems.append(f"a trial failed: {future.exception()}")
-            if found := study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+                error = future.exception()
+                problems.append(f"a trial failed: {type(error).__name__}: {error}")
+            found = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+            if len(problems) >= HOPELESS and not found:
+                return [*problems, "no trial succeeds, so the search is given up"]
+            if found:
                 bar.set_postfix_str(f"best {max(trial.value for trial in found):.2%}")
             bar.update()
     return problems
@@ -204,7 +228,8 @@ def draw(study: optuna.Study) -> Path:
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """Part of each suggestion in what made the best trials good; all equal where too few ended."""
-    names = sorted({name for trial in study.trials for name in trial.params})
+    ended = study.get_trials(states=[TrialState.COMPLETE])
+    names = sorted({name for trial in ended for name in trial.params})
     try:
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         return optuna.importance.get_param_importances(study, evaluator=evaluator)

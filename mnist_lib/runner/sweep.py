@@ -89,7 +89,7 @@ class Sweep:
         self.ended.add(self.client.submit(train, task, archives, key=key, **options))
 
     def submit_alone(self, task: Task) -> None:
-        """Hand out a suspect while nothing else is under way: if workers die now, it kills them."""
+        """Hand out a suspect while nothing else is under way: no other run can kill its workers."""
         self.alone.add(task)
         self.submit(task)
 

@@ -41,7 +41,7 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what Dask tells of itself; what matters is said by the sweep."""
+    """Without what Dask tells of itself; what matters is said by the command."""
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
