@@ -118,7 +118,7 @@ def search_recipes(options: argparse.Namespace) -> int:
         return 2
     with alone():
         data(options)  # once here, so that the workers do not all wait for it
-        problems = search(options.file, options.trials, options.workers, options.device)
+        problems = search(study, options.file, options.trials, options.workers, options.device)
     if (table := best(study)).empty:
         return complain([*problems, "no trial has ended well"])
     print(table.to_string())

@@ -31,6 +31,7 @@ from mnist_lib.engine.environment import output_folder
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.recipes import Recipe
+from mnist_lib.runner.training import check_trial
 from mnist_lib.runner.workers import connected
 from mnist_lib.summary import count_parameters
 from mnist_lib.train import fit
@@ -108,8 +109,7 @@ def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
            ValueError for what cannot be measured
     """
     recipe, started, ended = space.suggest(trial), time.perf_counter(), []
-    if not recipe.folds:
-        raise ValueError(f"'{recipe.name}' has no folds, so a trial of it would measure nothing")
+    check_trial(recipe)
     parameters = count_parameters(recipe.new_network(seed=1))
     trial.set_user_attr("parameters", parameters)
     trial.set_user_attr("fingerprint", recipe.fingerprint())
@@ -150,12 +150,15 @@ def begin_again(study: optuna.Study) -> None:
             study.enqueue_trial(trial.params)
 
 
-def search(file: Path, trials: int, workers: int | None = None, device: str = "auto") -> list[str]:
-    """Go on until the study has so many ended trials; returns what went wrong.
+def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The trials that were measured to their end."""
+    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
 
-    raises ValueError for a file that describes no space, or another than before
-    """
-    study = open_study(load_space(file))
+
+def search(
+    study: optuna.Study, file: Path, trials: int, workers: int | None = None, device: str = "auto"
+) -> list[str]:
+    """Go on until the study of this file has so many ended trials; returns what went wrong."""
     begin_again(study)
     missing = max(0, trials - len(study.get_trials(states=ENDED)))
     print(f"{missing} trials to make, {trials - missing} made before", flush=True)
@@ -174,7 +177,7 @@ def search(file: Path, trials: int, workers: int | None = None, device: str = "a
             if future.status == "error":
                 error = future.exception()
                 problems.append(f"a trial failed: {type(error).__name__}: {error}")
-            found = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+            found = completed(study)
             if len(problems) >= HOPELESS and not found:
                 return [*problems, "no trial succeeds, so the search is given up"]
             if found:
@@ -185,7 +188,6 @@ def search(file: Path, trials: int, workers: int | None = None, device: str = "a
 
 def best(study: optuna.Study, count: int = 10) -> pd.DataFrame:
     """The best trials, one a row, with what was suggested."""
-    ended = study.get_trials(states=[TrialState.COMPLETE])
     rows = [
         {
             "trial": trial.number,
@@ -193,7 +195,7 @@ def best(study: optuna.Study, count: int = 10) -> pd.DataFrame:
             "parameters": trial.user_attrs["parameters"],
             **trial.params,
         }
-        for trial in sorted(ended, key=lambda trial: -trial.value)[:count]
+        for trial in sorted(completed(study), key=lambda trial: -trial.value)[:count]
     ]
     return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
@@ -204,8 +206,7 @@ def draw(study: optuna.Study) -> Path:
     Importance is that of PED-ANOVA (Watanabe et al. 2023): how far the suggestions of the best
     tenth are from those of all.
     """
-    ended = study.get_trials(states=[TrialState.COMPLETE])
-    table = pd.DataFrame([{**trial.params, "": trial.value * 100} for trial in ended])
+    table = pd.DataFrame([{**trial.params, "": trial.value * 100} for trial in completed(study)])
     weights = importances(study)
     figure, axes = plt.subplots(
         1, max(1, len(weights)), figsize=(3.2 * max(1, len(weights)), 3), sharey=True, squeeze=False
@@ -228,8 +229,7 @@ def draw(study: optuna.Study) -> Path:
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """Part of each suggestion in what made the best trials good; all equal where too few ended."""
-    ended = study.get_trials(states=[TrialState.COMPLETE])
-    names = sorted({name for trial in ended for name in trial.params})
+    names = sorted({name for trial in completed(study) for name in trial.params})
     try:
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         return optuna.importance.get_param_importances(study, evaluator=evaluator)

@@ -20,7 +20,15 @@ from mnist_lib.engine.environment import is_short, output_folder
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.engine.store import RUNS, TRIALS
 from mnist_lib.records import keep, records_of
-from mnist_lib.runner.training import NoDigits, OtherVersion, Task, find, pack_digits, train
+from mnist_lib.runner.training import (
+    NoDigits,
+    OtherVersion,
+    Task,
+    check_trial,
+    find,
+    pack_digits,
+    train,
+)  # fmt: skip
 
 FETCH_SECONDS = 30  # for a result; after that its worker is taken to have died with it
 LINE = "{desc} of {total_fmt} ({elapsed} elapsed, {remaining} remaining)"
@@ -43,9 +51,9 @@ def plan(
             raise ValueError(
                 f"{count} of these recipes are called '{name}'; so would their records"
             )
-    for name, recipe in recipes.items():
-        if trial and not recipe.folds:
-            raise ValueError(f"'{name}' has no folds, so a trial of it would measure nothing")
+    if trial:
+        for recipe in recipes.values():
+            check_trial(recipe)
     return [
         Task(name, seed, recipe.fingerprint(), trial, device, threads, is_short())
         for seed in dict.fromkeys(seeds)

@@ -103,6 +103,12 @@ def candidates_of() -> list[Recipe]:
     return [recipe for items in lists for recipe in items if isinstance(recipe, Recipe)]
 
 
+def check_trial(recipe: Recipe) -> None:
+    """ValueError unless a run without test digits has something to be judged by."""
+    if not recipe.folds:
+        raise ValueError(f"'{recipe.name}' has no folds, so a trial of it would measure nothing")
+
+
 def find_in_module(module: str, name: str) -> Recipe:
     """A recipe of the reader's own, in a file MODULE.py that Python finds; ValueError if not."""
     try:
