@@ -6,9 +6,9 @@ from functools import partial
 from torch import nn
 
 from mnist_lib.augment import RandomAffine
-from mnist_lib.journey import ONE_CYCLE
+from mnist_lib.journey import ONE_CYCLE, SMALL
 from mnist_lib.models import average_and_classify, conv_norm_relu, normalised, skeleton
-from mnist_lib.recipes import Constant, Recipe
+from mnist_lib.recipes import SGD, Constant, Recipe
 
 
 def alone(recipe: Recipe, name: str, change: str, **changes) -> Recipe:
@@ -94,5 +94,20 @@ TAKE_OUTS = [
     alone(ONE_CYCLE, "09-no-cycle", "0.15 throughout", schedule=Constant()),
     alone(ONE_CYCLE, "09-head", "a linear layer in place of the average", network=with_head),
     alone(ONE_CYCLE, "09-dropout", "dropout of 5 % put in", network=partial(normalised, 0.05)),
+]
+
+# ---- second tries of steps 06 and 08, which missed their targets ---------------------------------
+
+DECAYED = SGD(learning_rate=0.15, momentum=0.9, weight_decay=5e-4)
+SECOND_06 = [
+    MILD,
+    alone(ONE_CYCLE, "06-batches-of-64", "64 digits a batch in place of 128", batch_size=64),
+    alone(ONE_CYCLE, "06-weight-decay", "weight decay of 0.0005", optimizer=DECAYED),
+]
+SECOND_08 = [
+    alone(SMALL, "08-as-before", "20 channels in place of 24"),
+    alone(SMALL, "08-batches-of-64", "64 digits a batch in place of 128", batch_size=64),
+    alone(SMALL, "08-weight-decay", "weight decay of 0.0005", optimizer=DECAYED),
+    alone(SMALL, "08-no-augmentation", "the digits as they are", augment=None),
 ]
 CHOICES = [NETWORKS, AUGMENTATIONS]  # those that have been tried
