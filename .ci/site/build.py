@@ -18,7 +18,7 @@ SETTINGS = Path(__file__).resolve().parent
 
 
 def build(site: Path) -> int:
-    """Write all pages into the folder, in place of what was there; returns Sphinx's exit code."""
+    """Write all pages into the folder, in place of the site there; returns Sphinx's exit code."""
     with TemporaryDirectory() as folder:
         sources, pages = Path(folder, "sources"), Path(folder, "pages")
         gather(sources)
@@ -33,6 +33,8 @@ def build(site: Path) -> int:
 
 if __name__ == "__main__":
     site = Path(sys.argv[1] if sys.argv[1:] else PROJECT / "site")
+    if site.exists() and not (site / "searchindex.js").exists():
+        sys.exit(f"{site} is there and no site of ours; name another folder, or remove it")
     if failed := build(site):
         sys.exit(failed)
     print(f"open {site / 'index.html'}")
