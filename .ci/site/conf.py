@@ -34,6 +34,7 @@ html_title = project
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
+html_use_index = html_domain_indices = False  # the search finds more
 html_theme_options = {
     "use_fullscreen_button": False,
     "navbar_persistent": [],  # the search stands in the menu

@@ -98,7 +98,7 @@ def write_reference(folder: Path) -> str:
             inner = pkgutil.iter_modules([f"{mnist_lib.__path__[0]}/{module.name}"])
             text += "".join(automodule(f"{module.name}.{m.name}", "-") for m in inner)
         write(folder / f"{module.name}.rst", text)
-    start = "Reference\n=========\n\n.. automodule:: mnist_lib\n\n.. toctree::\n\n"
+    start = "Reference\n=========\n\n.. automodule:: mnist_lib\n\n.. toctree::\n   :maxdepth: 2\n\n"
     write(folder / "index.rst", start + "".join(f"   {name}\n" for name in names))
     return "reference/index"
 
