@@ -1,5 +1,6 @@
 """The site: complete, in order, without a broken link, and read in a real browser, offline."""
 
+import io
 import json
 import posixpath
 import re
@@ -17,7 +18,8 @@ from mnist_lib.engine.environment import PROJECT
 from mnist_lib.runner import badges
 
 pytest.importorskip(
-    "sphinx_book_theme", reason="the packages of the site are missing: pip install -e '.[site]'"
+    "sphinx_book_theme",
+    reason="no packages for the site: pip install -e '.[site]', with Python 3.11 or later",
 )
 
 SETTINGS = PROJECT / ".ci" / "site"
@@ -238,10 +240,12 @@ def test_buttons_and_links_into_the_repository_need_its_address(tmp_path, monkey
     sources, built = tmp_path / "sources", tmp_path / "pages"
     (sources / "notebooks").mkdir(parents=True)
     shutil.copy(notebook, sources / "notebooks")
-    index = f"# A page\n[licence](LICENSE)\n```{{toctree}}\nnotebooks/{notebook.stem}\n```\n"
+    contents = f"```{{toctree}}\nnotebooks/{notebook.stem}\n```\n"
+    index = f"# A page\n[licence](LICENSE), [lost](nowhere.md)\n\n{contents}"
     (sources / "index.md").write_text(index)
-    app = Sphinx(sources, SETTINGS, built, tmp_path / "doctrees", "html", status=None)
-    app.build()
+    said, places = io.StringIO(), (sources, SETTINGS, built, tmp_path / "doctrees")
+    Sphinx(*places, "html", status=None, warning=said).build()
+    assert "target not found: 'nowhere.md'" in said.getvalue() and "LICENSE" not in said.getvalue()
     front, page = Page(built / "index.html"), Page(built / "notebooks" / f"{notebook.stem}.html")
     colab = f"{badges.COLAB}/github/owner/name/blob/main/notebooks/{notebook.name}"
     assert (colab in page.links) == bool(slug)

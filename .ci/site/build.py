@@ -10,9 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pages import gather
-from sphinx.cmd.build import main
 
 from mnist_lib.engine.environment import PROJECT
+
+try:
+    from sphinx.cmd.build import main
+except ModuleNotFoundError:
+    sys.exit("no Sphinx here: pip install -e '.[site]', with Python 3.11 or later")
 
 SETTINGS = Path(__file__).resolve().parent
 

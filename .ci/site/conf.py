@@ -23,6 +23,7 @@ nb_merge_streams = True
 nb_code_prompt_show = "Show code"
 nb_code_prompt_hide = "Hide code"
 
+autodoc_mock_imports = ["gradio", "onnx", "onnxruntime"]  # what only extras bring
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
