@@ -75,7 +75,9 @@ def browser():
     )
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        pytest.skip("no Chromium on this machine, so nobody looked at the pages: apt install chromium")
+        pytest.skip(
+            "no Chromium on this machine, so nobody looked at the pages: apt install chromium"
+        )
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=found)
         yield browser
