@@ -42,7 +42,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@echo "installing the packages of requirements.txt into $(VENV)"
 	@if uv --version >/dev/null 2>&1; then \
 	  { test -x $(VENV)/bin/python || uv venv --python $(PYTHON) $(VENV); } && \
-	  uv pip install --python $(VENV)/bin/python -e '.[dev]'; \
+	  uv pip install --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
 	else \
 	  { test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV); } && \
 	  $(VENV)/bin/python -m pip install -e '.[dev]'; \
