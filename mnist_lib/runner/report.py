@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mnist_lib import journey, visualize
+from mnist_lib.choosing.candidates import TAKE_OUTS
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import store
 from mnist_lib.engine.environment import results_folder
@@ -22,7 +23,7 @@ from mnist_lib.published.systems import SYSTEMS
 from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
-from mnist_lib.results import finals, ledger, mean_and_deviation
+from mnist_lib.results import finals, ledger, mean_and_deviation, trials
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
@@ -53,6 +54,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
         "result": headline,
         "minutes": lambda: minutes(recipes),
         "ledger": lambda: as_markdown(ledger(recipes)),
+        "take-outs": lambda: as_markdown(trials(TAKE_OUTS).drop(columns="seconds")),
         "systems": lambda: as_markdown(comparison().drop(columns=TOO_WIDE)),
         "fastest": fastest,
         "speed": speeds,
