@@ -185,9 +185,9 @@ from mnist_lib.recipes import StepDecay
 mine = throughout.but("06-mine", "after ten epochs", schedule=StepDecay(10))
 my_run, reference_run = (fit(each, few.first(640), seed=SEED) for each in (mine, throughout))
 """),
-    "cells that come in": ("07", 1, "full, apart, most = 64 * 5_184, 64 * 792, 73_728"),
-    "weights": ("07", 1, "full, apart, most = 5_184, 792, 576"),
-    "the last stage": ("07", 1, "full, apart, most = 36 * 5_184, 36 * 792, 36 * 576"),
+    "cells that come in": ("07", 1, "full, separable, most = 64 * 5_184, 64 * 792, 73_728"),
+    "weights": ("07", 1, "full, separable, most = 5_184, 792, 576"),
+    "the last stage": ("07", 1, "full, separable, most = 36 * 5_184, 36 * 792, 36 * 576"),
     "a sum over channels": ("07", 2, """
 full_weights = lambda look, mix: (mix * look.sum(0)).expand(7, 5, 3, 3)
 """),
