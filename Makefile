@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test lint bench report badges clean
+.PHONY: help run quick test lint bench report site badges clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -30,11 +30,14 @@ bench: $(INSTALLED) ## how fast a training is, what threads and tricks bring (20
 report: $(INSTALLED) ## rebuild ledger, figures and the README's tables from results/
 	$(RUN) mnist_lib report
 
+site: $(INSTALLED) ## build the site from the committed pages, into site/
+	$(VENV)/bin/python .ci/site/build.py
+
 badges: $(INSTALLED) ## write the repository's address and Colab badges into notebooks and README
 	$(RUN) mnist_lib badges
 
-clean: ## remove the environment, shortened runs and caches; never a result
-	rm -rf $(VENV) short .pytest_cache .ruff_cache *.egg-info
+clean: ## remove the environment, shortened runs, the site and caches; never a result
+	rm -rf $(VENV) short site .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is much faster where it is there; a broken one counts as missing

@@ -21,6 +21,7 @@ import psutil
 import pytest
 import torch
 from jupyter_client.manager import AsyncKernelManager
+from markdown_it import MarkdownIt
 
 from mnist_lib.engine.environment import PROJECT, output_folder
 from mnist_lib.published.systems import SYSTEMS
@@ -594,3 +595,12 @@ def test_badges_follow_the_remote(folder, remote, slug):
         assert readme.read_text() == "# Title <!-- badge --><!-- /badge -->\n"
     badges.stamp(project)
     assert page.read_text() == stamped
+
+
+def test_a_badge_is_a_picture_that_leads_to_colab(folder):
+    """Beside a comment Markdown is text: a reader would see brackets and an address."""
+    page = write_notebook(folder, "01_plain", "'π'")
+    badges.stamp_file(page, "owner/name", page.name)
+    cell = json.loads(page.read_text(encoding="utf-8"))["cells"][0]["source"]
+    shown = MarkdownIt().render("".join(cell))
+    assert "<img alt='Open in Colab' src='https://colab" in shown and "](" not in shown

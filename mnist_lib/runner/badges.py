@@ -44,7 +44,9 @@ def repository(project: Path) -> str:
 def stamp_file(path: Path, slug: str, notebook: str) -> str:
     """Write the notebook's badge and the address, or their absence; returns whether that is new."""
     page = f"{COLAB}/github/{slug}/blob/{BRANCH}/notebooks/{notebook}"
-    badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({page})" if slug else ""
+    # HTML, because Markdown beside a comment stays text; single quotes, because notebooks are JSON
+    picture = f"<img alt='Open in Colab' src='{COLAB}/assets/colab-badge.svg'>"
+    badge = f"<a href='{page}'>{picture}</a>" if slug else ""
     address = f"https://github.com/{slug}" if slug else ""
     before = path.read_bytes().decode()
     after = BADGE.sub(rf"\g<1>{badge}\g<2>", before)
