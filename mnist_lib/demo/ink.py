@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-LARGEST_SIDE = 4_096  # pixels of a picture that is looked at; a phone's photo has fewer
+LARGEST_SIDE = 4_096  # pixels of a picture that is looked at
 ENOUGH_SIDE = 640  # pixels; what is larger is reduced first, to half, a third, ...
 LEAST_CONTRAST = 30  # shades of 255 between ink and paper
 FLAT_RIM = 5  # shades by which the rim of a drawing or scan may vary; a photo's varies more
@@ -15,7 +15,7 @@ class NotADigit(ValueError):
     """This picture cannot be read as one digit; the message tells a user why, and what to do."""
 
 
-NO_CONTRAST = NotADigit("There is no ink to see: the picture is nearly the same all over.")
+NO_CONTRAST = "There is no ink to see: the picture is nearly the same all over."
 
 
 def find_ink(picture: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def find_ink(picture: np.ndarray) -> np.ndarray:
         image = on_paper(image, alpha)
     shades = as_fractions(image.convert("L")) * 255
     if np.ptp(shades) < LEAST_CONTRAST:
-        raise NO_CONTRAST
+        raise NotADigit(NO_CONTRAST)
     rim = np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
     paper = np.median(rim)
     if np.percentile(np.abs(rim - paper), 90) > FLAT_RIM:
@@ -88,7 +88,7 @@ def on_paper(image: Image.Image, alpha: Image.Image) -> Image.Image:
     """The opaque part, with the shade of its median behind it."""
     box = alpha.point(lambda value: 255 * (value > 127)).getbbox()
     if box is None:
-        raise NO_CONTRAST
+        raise NotADigit(NO_CONTRAST)
     image, alpha = image.crop(box), alpha.crop(box)
     shades = image.convert("L")
     paper = Image.new("L", image.size, int(np.median(np.asarray(shades))))
@@ -112,7 +112,7 @@ def ink_of_photo(shades: np.ndarray) -> np.ndarray:
     darkness = 1 - shades / np.maximum(paper, LEAST_CONTRAST)
     darkest = np.percentile(darkness, 99.8)  # a pen's thin line is some thousandths of a photo
     if darkest < max(LEAST_CONTRAST / 255, 5 * np.median(darkness)):
-        raise NO_CONTRAST
+        raise NotADigit(NO_CONTRAST)
     ink = np.clip(darkness / darkest * 4 - 1.5, 0, 1)
     return np.where(large_pieces(ink > 0.5), ink, 0).astype(np.float32)
 

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import os
-import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def decoded(drawn: str) -> np.ndarray:
         raise ValueError("A drawing comes as a PNG picture in a data URL.")
     try:
         content = base64.b64decode(drawn.removeprefix(PREFIX), validate=True)
-        with warnings.catch_warnings(), Image.open(BytesIO(content), formats=["PNG"]) as image:
+        with Image.open(BytesIO(content), formats=["PNG"]) as image:
             if max(image.size) > LARGEST_SIDE:
                 raise NotADigit(f"The picture is too large: {image.width:,} x {image.height:,}.")
             return np.asarray(image.convert("RGBA"))
