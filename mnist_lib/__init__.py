@@ -7,7 +7,8 @@ Digits flow through these modules once, from left to right:
 
 journey.py says which recipe each notebook trains, from the parts in augment.py, models.py and
 recipes.py; summary.py looks at a network. The packages are machinery: engine/ makes training fast
-and safe, published/ holds the systems of others, races/ those of notebook 11, runner/ the commands.
+and safe, published/ holds the systems of others, races/ those of notebook 11, demo/ the drawing
+pad, runner/ the commands.
 """
 
 import os

@@ -186,6 +186,25 @@ def badges(_options: argparse.Namespace) -> int:
     return 0
 
 
+def demo(options: argparse.Namespace) -> int:
+    """Serve the page on which digits are drawn, until Ctrl-C."""
+    from mnist_lib.engine.device import use_threads
+    from mnist_lib.runner.training import find
+
+    try:
+        from mnist_lib.demo.page import drawing_page, serve
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: pip install -e '.[demo]' does it", file=sys.stderr)
+        return 1
+    try:
+        with use_threads(1):  # one digit is too little for more
+            serve(drawing_page(find(options.recipe), options.seed), options.host, options.port)
+    except ValueError as error:
+        print(f"python -m mnist_lib demo: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 COMMANDS = {
     "run": run_notebooks,
     "sweep": sweep_recipes,
@@ -195,6 +214,7 @@ COMMANDS = {
     "report": report,
     "data": data,
     "badges": badges,
+    "demo": demo,
 }
 
 
