@@ -147,6 +147,16 @@ def test_what_a_sweep_costs_by_the_recorded_seconds(steps):
     assert "on 2 cores 5.0 h, on 16 cores 3.0 h, on 256 cores 3.0 h, where 02-second alone" in text
 
 
+def test_the_first_screen_names_the_small_step_where_it_is_recorded(steps, trained, monkeypatch):
+    save(trained(steps[1], 1))
+    assert report.headlines().count("test accuracy") == 1
+    monkeypatch.setattr(journey, "SMALL", steps[0])
+    save(trained(steps[0], 2))
+    first, second = report.headlines().split("\n\n")
+    for line, recipe in ((first, steps[1]), (second, steps[0])):
+        assert line == report.headline(recipe)
+
+
 def test_the_table_has_as_many_cells_in_every_line(steps, trained):
     for step in steps:
         save(trained(step, 1))

@@ -135,8 +135,8 @@ def test_the_front_page_shows_results_and_both_pictures(pages):
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     shown = text_of(pages["index.html"])
     for region in ("result", "fastest"):
-        sentence = readme.split(f"<!-- {region} -->\n")[1].split(f"\n<!-- /{region} -->")[0]
-        assert " ".join(sentence.replace("**", "").split()) in shown
+        sentences = readme.split(f"<!-- {region} -->\n")[1].split(f"\n<!-- /{region} -->")[0]
+        assert " ".join(sentences.replace("**", "").split()) in shown
     for style in ("", "-dark"):
         assert f"_images/accuracy-against-parameters{style}.png" in pages["index.html"].loads
     assert "make run" in shown

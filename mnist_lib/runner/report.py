@@ -22,6 +22,7 @@ from mnist_lib.published.figures import accuracy_against_parameters
 from mnist_lib.published.systems import SYSTEMS
 from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
+from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
 from mnist_lib.results import finals, ledger, mean_and_deviation, trials
 from mnist_lib.train import predict
@@ -51,7 +52,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
         "mistakes": mistakes,
     }
     regions = {
-        "result": headline,
+        "result": headlines,
         "minutes": lambda: minutes(recipes),
         "ledger": lambda: as_markdown(ledger(recipes)),
         "take-outs": lambda: as_markdown(trials(TAKE_OUTS).drop(columns="seconds")),
@@ -118,9 +119,15 @@ def mistakes() -> Figure:
     )
 
 
-def headline() -> str:
-    """The result in one sentence, for the README's first screen."""
-    runs = finals(journey.BEST)
+def headlines() -> str:
+    """The most accurate and the small step, for the README's first screen."""
+    small = [headline(journey.SMALL)] if records_of(journey.SMALL) else []
+    return "\n\n".join([headline(journey.BEST), *small])
+
+
+def headline(recipe: Recipe) -> str:
+    """The result of a step in one sentence."""
+    runs = finals(recipe)
     return (
         f"**{mean_and_deviation(runs['test_accuracy'])} test accuracy** "
         f"({len(runs)} seeds, {runs['errors'].min()}–{runs['errors'].max()} errors of 10,000, "
