@@ -75,18 +75,16 @@ def milliseconds(strokes: int) -> list[float]:
 
 
 def draw(page: Page, number: int) -> None:
-    """One stroke; every sixth time on a clear pad."""
-    if number % 6 == 0:
-        page.get_by_role("button", name="Clear").click()
-        page.wait_for_timeout(300)
+    """One stroke on a clear pad."""
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("The pad is empty").wait_for()
     box = page.locator("canvas").bounding_box()
-    left, top = box["x"] + box["width"] * (0.4 + 0.02 * (number % 6)), box["y"] + 100
+    left, top = box["x"] + box["width"] * 0.45, box["y"] + 100
     page.mouse.move(left, top)
     page.mouse.down()
-    page.mouse.move(left + 20, top + 250, steps=10)
+    page.mouse.move(left + 3 * (number % 20), top + 250, steps=10)
     page.mouse.up()
     page.wait_for_function(f"window.milliseconds.length > {number}")
-    page.wait_for_timeout(100)
 
 
 def scores(count: int) -> None:

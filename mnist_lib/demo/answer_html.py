@@ -20,7 +20,7 @@ def as_html(answer: Answer, guesser: Guesser) -> str:
     if max(main) < UNSURE:
         word = f"<b>?</b> The network is not sure: a scribble, or a {guess} ({certainty})"
     picture = (
-        f"<figure>{img(answer.image, 'what the network sees', 168)}"
+        f"<figure>{img(answer.image, 'what the network sees', 6)}"
         "<figcaption>what the network sees</figcaption></figure>"
     )
     return page(word, bars(main) + picture + others(answer, guesser))
@@ -59,7 +59,7 @@ def others(answer: Answer, guesser: Guesser) -> str:
             f'<div class="other"><b>{guess}</b> {certainty}<span>says the {size}, {recipe.name}'
             f" with {guesser.parameters[recipe.name]:,} parameters</span></div>"
         )
-    return cards
+    return f'<div class="others">{cards}</div>'
 
 
 def maps_as_html(answer: Answer) -> str:
@@ -75,13 +75,14 @@ def strip(maps: np.ndarray) -> str:
     gap = np.pad(shades.astype(np.uint8), ((0, 0), (0, 0), (0, 1)), constant_values=128)
     picture = gap.transpose(1, 0, 2).reshape(height, -1)[:, :-1]
     words = f"{channels} maps of {width} x {height}"
-    return f"<p>{words}</p>{img(picture, words)}"
+    return f"<p>{words}</p>{img(picture, words, 4)}"
 
 
-def img(picture: np.ndarray, words: str, side: int | None = None) -> str:
-    """A uint8 picture within the page: no file, no further request."""
+def img(picture: np.ndarray, words: str, scale: int) -> str:
+    """A uint8 picture within the page, each pixel so many wide: no file, no further request."""
     content = BytesIO()
     Image.fromarray(picture).save(content, "PNG")
-    size = f' width="{side}" height="{side}"' if side else ""
+    height, width = (scale * side for side in picture.shape)
     data = base64.b64encode(content.getvalue()).decode()
-    return f'<img alt="{words}"{size} src="data:image/png;base64,{data}">'
+    size = f'width="{width}" height="{height}"'
+    return f'<img alt="{words}" {size} src="data:image/png;base64,{data}">'
