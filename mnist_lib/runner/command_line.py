@@ -204,6 +204,24 @@ def badges(_options: argparse.Namespace) -> int:
     return 0
 
 
+def demo(options: argparse.Namespace) -> int:
+    """Serve the page on which digits are drawn, until Ctrl-C."""
+    from mnist_lib.runner.training import find
+
+    try:
+        from mnist_lib.demo.page import drawing_page, launch
+    except ModuleNotFoundError as error:
+        print(f"no module {error.name}: pip install -e '.[demo]' brings it", file=sys.stderr)
+        return 1
+    try:
+        blocks = drawing_page(find(options.recipe), options.seed)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"python -m mnist_lib demo: {error}", file=sys.stderr)
+        return 2
+    launch(blocks, server_name=options.host, server_port=options.port)
+    return 0
+
+
 COMMANDS = {
     "run": run_notebooks,
     "sweep": sweep_recipes,
@@ -214,6 +232,7 @@ COMMANDS = {
     "report": report,
     "data": data,
     "badges": badges,
+    "demo": demo,
 }
 
 
