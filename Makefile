@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test lint bench report badges clean
+.PHONY: help run quick test lint demo bench report badges clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -26,6 +26,11 @@ lint: $(INSTALLED) ## what needs no run: code style, data files, notebooks execu
 
 bench: $(INSTALLED) ## how fast a training is, what threads and tricks bring (20 idle minutes, please)
 	$(VENV)/bin/python benchmarks/speed.py
+
+demo: $(INSTALLED) ## draw a digit in the browser and see it guessed
+	@if uv --version >/dev/null 2>&1; then uv pip install -q --python $(VENV)/bin/python -e '.[demo]'; \
+	else $(VENV)/bin/python -m pip install -q -e '.[demo]'; fi
+	$(RUN) mnist_lib demo
 
 report: $(INSTALLED) ## rebuild ledger, figures and the README's tables from results/
 	$(RUN) mnist_lib report

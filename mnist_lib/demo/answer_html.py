@@ -20,7 +20,7 @@ def as_html(answer: Answer, guesser: Guesser) -> str:
     if max(main) < UNSURE:
         word = f"<b>?</b> The network is not sure: a scribble, or a {guess} ({certainty})"
     picture = (
-        f'<figure>{img(answer.image, "what the network sees", 168)}'
+        f"<figure>{img(answer.image, 'what the network sees', 168)}"
         "<figcaption>what the network sees</figcaption></figure>"
     )
     return page(word, bars(main) + picture + others(answer, guesser))
@@ -52,15 +52,14 @@ def bars(probabilities: list[float]) -> str:
 
 def others(answer: Answer, guesser: Guesser) -> str:
     """The guesses of the largest and the smallest network of the journey."""
-    rows = ""
+    cards = ""
     for size, recipe in (("largest", guesser.largest), ("smallest", guesser.smallest)):
         guess, certainty = in_words(answer.probabilities[recipe.name])
-        rows += (
-            f"<tr><td>the {size}, {recipe.name}</td>"
-            f"<td>{guesser.parameters[recipe.name]:,} parameters</td>"
-            f"<td><b>{guess}</b> {certainty}</td></tr>"
+        cards += (
+            f'<div class="other"><b>{guess}</b> {certainty}<span>says the {size}, {recipe.name}'
+            f" with {guesser.parameters[recipe.name]:,} parameters</span></div>"
         )
-    return f"<table>{rows}</table>"
+    return cards
 
 
 def maps_as_html(answer: Answer) -> str:

@@ -16,6 +16,7 @@ from mnist_lib.demo.strokes import check_one_digit, stroke_width
 SIDE, BOX = 28, 20  # pixels of an image, and of the box that its digit fills
 CENTRE = 14  # row and column of the centre of mass, in all of MNIST within half a pixel
 FAINT = 0.1  # the least ink that counts when the box is found
+HALF = 0.3  # less than a half: a pen's line, reduced, must not fall to pieces
 THINNEST, USUAL = 0.06, 0.12  # width of a stroke, in parts of the longer side
 FINE = 100  # pixels of the longer side where strokes are looked at: five for one of the box
 
@@ -30,8 +31,9 @@ def to_digit(picture: np.ndarray) -> np.ndarray:
     """
     ink = cropped(find_ink(picture))
     fine = resized(ink, FINE) if max(ink.shape) > FINE else ink
-    check_one_digit(fine > 0.5)
-    width = stroke_width(fine > 0.5) / max(fine.shape)
+    mask = fine > HALF
+    check_one_digit(mask)
+    width = stroke_width(mask) / max(mask.shape)
     if width < THINNEST:  # a thin line would nearly vanish in a box of 20 pixels
         ink = cropped(thickened(fine, round((USUAL - width) * FINE)))
     return centred(resized(ink, BOX))

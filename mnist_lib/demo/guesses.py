@@ -8,6 +8,7 @@ from torch import nn
 
 from mnist_lib.data import normalise, to_float
 from mnist_lib.demo.drawing import to_digit
+from mnist_lib.engine.environment import DEFAULT_SEED
 from mnist_lib.journey import JOURNEY
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_checkpoint
@@ -43,18 +44,31 @@ class Guesser:
         self.largest, self.smallest = max(sizes, key=sizes.get), min(sizes, key=sizes.get)
         for step in (self.largest, self.smallest):
             if step.name not in self.networks:
-                self.networks[step.name] = load_checkpoint(step, seed)
+                self.networks[step.name] = checkpoint_near(step, seed)
         self.parameters = {name: count_parameters(net) for name, net in self.networks.items()}
 
     @torch.no_grad()
     def __call__(self, picture: np.ndarray) -> Answer:
         """What the networks say to a picture; raises as `to_digit` does."""
         image = to_digit(picture)
-        x = normalise(to_float(torch.from_numpy(image)[None, None]))
+        x = as_batch(image[None])
         probabilities = {
             name: network(x).softmax(1)[0].tolist() for name, network in self.networks.items()
         }
         return Answer(image, probabilities, first_maps(self.networks[self.recipe.name], x))
+
+
+def as_batch(images: np.ndarray) -> torch.Tensor:
+    """Images uint8 (n, 28, 28) as a network takes them: float32 (n, 1, 28, 28), normalised."""
+    return normalise(to_float(torch.from_numpy(images)[:, None]))
+
+
+def checkpoint_near(recipe: Recipe, seed: int) -> nn.Module:
+    """The network of this seed, or of the pages' seed where this one has none."""
+    try:
+        return load_checkpoint(recipe, seed)
+    except FileNotFoundError:
+        return load_checkpoint(recipe, DEFAULT_SEED)
 
 
 def first_maps(network: nn.Module, x: torch.Tensor) -> list[np.ndarray]:

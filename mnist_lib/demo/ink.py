@@ -30,6 +30,8 @@ def find_ink(picture: np.ndarray) -> np.ndarray:
     image = as_image(picture)
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
+        if alpha.getextrema()[1] < LEAST_CONTRAST:
+            raise NotADigit("The pad is empty: draw a digit from 0 to 9.")
         if alpha.getextrema()[0] < 255 and not holds_a_picture(image, alpha):
             return as_fractions(alpha)
         image = on_paper(image, alpha)
@@ -97,17 +99,19 @@ def on_paper(image: Image.Image, alpha: Image.Image) -> Image.Image:
 def ink_of_photo(shades: np.ndarray) -> np.ndarray:
     """Ink on unevenly lit paper, float32 (h, w) in 0..1; shades float (h, w) in 0..255.
 
-    A stroke is narrow, light and shadow are wide: the paper is what remains when everything narrow
-    has been filled (a morphological closing; what it filled is the black top-hat). A photo has
-    noise and specks, so only what is half as dark as the ink counts, and no small piece.
+    A stroke is narrow, light and shadow are wide: the paper is what remains when all that is narrow
+    and dark has been filled, by a morphological closing. Ink takes the same part of the light
+    everywhere. A photo has noise and specks, so only what is half as dark as the ink counts, and
+    no small piece.
     """
     shades = ndimage.gaussian_filter(shades, max(shades.shape) / 500)
     if is_light_on_dark(shades):
         shades = 255 - shades
     width = round(max(shades.shape) * WIDEST_STROKE)
-    darkness = ndimage.black_tophat(shades, size=(width, width))
+    paper = ndimage.grey_closing(shades, size=(width, width))
+    darkness = 1 - shades / np.maximum(paper, LEAST_CONTRAST)
     darkest = np.percentile(darkness, 99.8)  # a pen's thin line is some thousandths of a photo
-    if darkest < max(LEAST_CONTRAST, 5 * np.median(darkness)):
+    if darkest < max(LEAST_CONTRAST / 255, 5 * np.median(darkness)):
         raise NO_CONTRAST
     ink = np.clip(darkness / darkest * 4 - 1.5, 0, 1)
     return np.where(large_pieces(ink > 0.5), ink, 0).astype(np.float32)
@@ -128,11 +132,10 @@ def large_pieces(mask: np.ndarray) -> np.ndarray:
 
     Small ones are dust, and what runs out of the picture is the edge of something else.
     """
-    pieces, count = ndimage.label(mask, np.ones((3, 3)))
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    rim = np.unique(np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
-    inside = np.setdiff1d(np.arange(1, count + 1), rim)
-    kept = inside if len(inside) and sizes[inside].max() > sizes.max() / 20 else np.arange(1, count + 1)
-    kept = kept[sizes[kept] > sizes[kept].max(initial=0) / 20]
-    return ndimage.binary_dilation(np.isin(pieces, kept), iterations=2)
+    pieces, _ = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())
+    inside = sizes.copy()
+    inside[[0, *pieces[0], *pieces[-1], *pieces[:, 0], *pieces[:, -1]]] = 0
+    kept = inside > inside.max() / 20 if inside.any() else sizes > 0
+    kept[0] = False
+    return ndimage.binary_dilation(kept[pieces], iterations=2)

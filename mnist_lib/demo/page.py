@@ -73,6 +73,20 @@ def launch(blocks: gr.Blocks, **options) -> None:
     )  # fmt: skip
 
 
+def serve(blocks: gr.Blocks, host: str, port: int) -> None:
+    """Serve the page to browsers until Ctrl-C; raises OSError if it cannot listen there."""
+    try:
+        where = {"server_name": host, "server_port": port}
+        launch(blocks, quiet=True, prevent_thread_lock=True, inbrowser=False, **where)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port}: the port is taken, or the address is not of this "
+            "machine; --port and --host take others"
+        ) from error
+    print(f"Draw a digit on {blocks.local_url} (Ctrl-C ends it)", flush=True)
+    blocks.block_thread()
+
+
 def text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 

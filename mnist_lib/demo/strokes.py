@@ -9,12 +9,14 @@ from scipy import ndimage
 
 from mnist_lib.demo.ink import NotADigit
 
-# All lengths are in parts of the drawing's longer side.
-SHORTEST = 1.5  # times as long as its thickest place is thick; a dot is 1
+# All lengths are in parts of the drawing's longer side, and ink in parts of the square on it.
+SHORTEST = 1.4  # times as long as its thickest place is thick; a dot is 1
 TALL = 0.5  # height of a piece that may be a digit of its own
 WIDEST = 2.1  # times as wide as high
-LONGEST = 4.0  # strokes; an 8 has some 3
-MOST_INK = 0.7  # of a square with that side
+LONGEST = 4.0  # strokes one after the other; an 8 has some 3
+MOST_INK = 0.74
+LONG_AND_INKED = 1.7  # length times ink: an 8 is long, a bold 0 has much ink, and no digit is both
+MOST_HOLES, SMALLEST_HOLE = 3, 0.002  # an 8 has two
 
 
 def stroke_width(mask: np.ndarray) -> float:
@@ -44,8 +46,24 @@ def check_one_digit(mask: np.ndarray) -> None:
         raise NotADigit("These look like several digits: draw one at a time.")
     if width > WIDEST * height:
         raise NotADigit("That is wider than a digit: draw one, upright.")
-    if mask.sum() > min(MOST_INK * side, LONGEST * stroke_width(mask)) * side:
+    if is_scribble(mask):
         raise NotADigit("That looks like a scribble: draw one digit with few strokes.")
+
+
+def is_scribble(mask: np.ndarray) -> bool:
+    """Whether there is too much of it for a digit: strokes, ink or holes."""
+    side = max(mask.shape)
+    ink = mask.sum() / side**2
+    length = ink / (stroke_width(mask) / side)
+    too_much = ink > MOST_INK or length > LONGEST or ink * length > LONG_AND_INKED
+    return too_much or count_holes(mask) > MOST_HOLES
+
+
+def count_holes(mask: np.ndarray) -> int:
+    """Places within that the ink shuts in, but for specks."""
+    blank, _ = ndimage.label(~np.pad(mask, 1))
+    sizes = np.bincount(blank.ravel())[1:]  # without the ink
+    return int((sizes > SMALLEST_HOLE * max(mask.shape) ** 2).sum()) - 1  # nor what is around it
 
 
 def count_tall_pieces(mask: np.ndarray) -> int:

@@ -206,19 +206,20 @@ def badges(_options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """Serve the page on which digits are drawn, until Ctrl-C."""
+    from mnist_lib.engine.device import use_threads
     from mnist_lib.runner.training import find
 
     try:
-        from mnist_lib.demo.page import drawing_page, launch
+        from mnist_lib.demo.page import drawing_page, serve
     except ModuleNotFoundError as error:
-        print(f"no module {error.name}: pip install -e '.[demo]' brings it", file=sys.stderr)
+        print(f"{error.name} is not installed: pip install -e '.[demo]' does it", file=sys.stderr)
         return 1
     try:
-        blocks = drawing_page(find(options.recipe), options.seed)
-    except (FileNotFoundError, ValueError) as error:
+        with use_threads(1):  # one digit is too little for more
+            serve(drawing_page(find(options.recipe), options.seed), options.host, options.port)
+    except ValueError as error:
         print(f"python -m mnist_lib demo: {error}", file=sys.stderr)
         return 2
-    launch(blocks, server_name=options.host, server_port=options.port)
     return 0
 
 
