@@ -150,9 +150,7 @@ def export_network(options: argparse.Namespace) -> int:
         print(*export(find(options.recipe), options.seed, options.output), sep="\n")
     except ModuleNotFoundError as error:
         return complain([f"{error.name} is missing: python -m pip install -e '.[export]'"])
-    except ArithmeticError as error:
-        return complain([str(error)])
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         print(f"python -m mnist_lib export: {error}", file=sys.stderr)
         return 2
     return 0
