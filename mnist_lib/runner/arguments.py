@@ -52,6 +52,13 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=seeds, required=True, metavar="N", help="such as 11-20")
     add("--why", required=True, metavar="SENTENCE", help="why this recipe and this target")
 
+    export = commands.add_parser("export", help="Write a recorded network as an ONNX file.")
+    add = export.add_argument
+    add("recipe", metavar="RECIPE", help="of the journey, or a published system")
+    number = whole_number(0, LARGEST_SEED)
+    add("--seed", type=number, default=DEFAULT_SEED, metavar="N", help=f"default {DEFAULT_SEED}")
+    add("--output", type=Path, metavar="FILE", help="default RECIPE-seed-N.onnx, in this folder")
+
     demo = commands.add_parser("demo", help="Draw a digit in the browser and see it guessed.")
     add = demo.add_argument
     add("--recipe", default="06-one-cycle", metavar="RECIPE", help="a trained recipe, by name")

@@ -1,4 +1,4 @@
-"""The command line: python -m mnist_lib run | sweep | search | register | systems | report | ...
+"""The command line: python -m mnist_lib run | sweep | search | register | export | report | ...
 
 The modules behind a command are imported when it runs: torch and papermill take seconds, and
 --help or a typing mistake should not.
@@ -140,6 +140,22 @@ def register_recipe(options: argparse.Namespace) -> int:
     return 0
 
 
+def export_network(options: argparse.Namespace) -> int:
+    """Write a recorded network as ONNX; show what it weighs and how fast it is."""
+    from mnist_lib.runner.training import find
+
+    try:
+        from mnist_lib.runner.export import export  # needs what the extra [export] brings
+
+        print(*export(find(options.recipe), options.seed, options.output), sep="\n")
+    except ModuleNotFoundError as error:
+        return complain([f"{error.name} is missing: python -m pip install -e '.[export]'"])
+    except (ValueError, ArithmeticError) as error:
+        print(f"python -m mnist_lib export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def systems(_options: argparse.Namespace) -> int:
     """List the published systems: size, claim, and what this project has recorded."""
     from mnist_lib.engine.store import read_records
@@ -210,6 +226,7 @@ COMMANDS = {
     "sweep": sweep_recipes,
     "search": search_recipes,
     "register": register_recipe,
+    "export": export_network,
     "systems": systems,
     "report": report,
     "data": data,
