@@ -147,9 +147,13 @@ def test_other_weights_are_measured_anew_and_replace_the_old_rows(trained, synth
     old = robustness.measure([(tiny, 1), (tiny, 2)], images, labels)
     path = results / "runs" / tiny.name
     (path / "seed-1.pt").write_bytes((path / "seed-2.pt").read_bytes())
+    with (results / "disturbed.csv").open("a") as file:
+        file.write("00-other,1,49fb60f8b556,none,0.0,0.99,0.98,0.01\n")
     new = robustness.measure([(tiny, 1)], images, labels)
     assert set(new["weights"]) == set(old.loc[old["seed"] == 2, "weights"])
     kept = pd.read_csv(results / "disturbed.csv")
+    assert list(kept.pop("recipe")).count("00-other") == 1  # another recipe's row stays
+    kept = kept[kept["weights"] != "49fb60f8b556"]
     assert len(kept) == len(old) and set(kept["weights"]) == set(new["weights"])
 
 
