@@ -11,13 +11,12 @@ from PIL import Image
 from scipy import ndimage
 
 from mnist_lib.demo.ink import find_ink
-from mnist_lib.demo.strokes import check_one_digit, stroke_width
+from mnist_lib.demo.strokes import check_one_digit
 
 SIDE, BOX = 28, 20  # pixels of an image, and of the box that its digit fills
 CENTRE = 14  # row and column of the centre of mass, in all of MNIST within half a pixel
 FAINT = 0.1  # the least ink that counts when the box is found
-HALF = 0.3  # less than a half: a pen's line, reduced, must not fall to pieces
-THINNEST, USUAL = 0.06, 0.12  # width of a stroke, in parts of the longer side
+ENOUGH = 0.3  # of the darkest ink: less than a half, or a thin line would fall to pieces
 FINE = 100  # pixels of the longer side where strokes are looked at: five for one of the box
 
 
@@ -31,11 +30,7 @@ def to_digit(picture: np.ndarray) -> np.ndarray:
     """
     ink = cropped(find_ink(picture))
     fine = resized(ink, FINE) if max(ink.shape) > FINE else ink
-    mask = fine > HALF
-    check_one_digit(mask)
-    width = stroke_width(mask) / max(mask.shape)
-    if width < THINNEST:  # a thin line would nearly vanish in a box of 20 pixels
-        ink = cropped(thickened(fine, round((USUAL - width) * FINE)))
+    check_one_digit(fine > ENOUGH * fine.max())
     return centred(resized(ink, BOX))
 
 
@@ -52,13 +47,11 @@ def resized(ink: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def thickened(ink: np.ndarray, by: int) -> np.ndarray:
-    """Strokes wider by so many pixels."""
-    return ndimage.maximum_filter(np.pad(ink, by), by + 1)
-
-
 def centred(digit: np.ndarray) -> np.ndarray:
-    """The box in the middle of an image by its centre of mass, ink up to 255: uint8 (28, 28)."""
+    """The box in the middle of an image by its centre of mass: uint8 (28, 28).
+
+    The darkest ink becomes 255, as in MNIST: a pen's thin line would be faint otherwise.
+    """
     image = np.zeros((SIDE, SIDE), np.uint8)
     centre = ndimage.center_of_mass(digit)
     top, left = (

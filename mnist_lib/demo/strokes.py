@@ -1,6 +1,6 @@
 """What strokes look like: how wide they are, and whether they can be one digit at all.
 
-The bounds lie where drawings of the first 10,000 training digits end; a test counts how many of the
+The bounds lie where the first 40,000 training digits end; a test counts how many of the
 test digits they would refuse.
 """
 
@@ -11,11 +11,11 @@ from mnist_lib.demo.ink import NotADigit
 
 # All lengths are in parts of the drawing's longer side, and ink in parts of the square on it.
 SHORTEST = 1.4  # times as long as its thickest place is thick; a dot is 1
-TALL = 0.5  # height of a piece that may be a digit of its own
+TALL = 0.65  # height of a piece that may be a digit of its own
 WIDEST = 2.1  # times as wide as high
 LONGEST = 4.0  # strokes one after the other; an 8 has some 3
 MOST_INK = 0.74
-LONG_AND_INKED = 1.7  # length times ink: an 8 is long, a bold 0 has much ink, and no digit is both
+LONG_AND_INKED = 1.9  # length times ink: an 8 is long, a bold 0 has much ink, and no digit is both
 MOST_HOLES, SMALLEST_HOLE = 3, 0.002  # an 8 has two
 
 
