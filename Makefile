@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test lint bench report site badges clean
+.PHONY: help run quick test lint demo bench report site badges clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -27,6 +27,11 @@ lint: $(INSTALLED) ## what needs no run: code style, data files, notebooks execu
 bench: $(INSTALLED) ## how fast a training is, what threads and tricks bring (20 idle minutes, please)
 	$(VENV)/bin/python benchmarks/speed.py
 
+demo: $(INSTALLED) ## draw a digit in the browser and see it guessed
+	@if uv --version >/dev/null 2>&1; then uv pip install -q --python $(VENV)/bin/python -e '.[demo]'; \
+	else $(VENV)/bin/python -m pip install -q -e '.[demo]'; fi
+	$(RUN) mnist_lib demo
+
 report: $(INSTALLED) ## rebuild ledger, figures and the README's tables from results/
 	$(RUN) mnist_lib report
 
@@ -45,7 +50,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@echo "installing the packages of requirements.txt into $(VENV)"
 	@if uv --version >/dev/null 2>&1; then \
 	  { test -x $(VENV)/bin/python || uv venv --python $(PYTHON) $(VENV); } && \
-	  uv pip install --python $(VENV)/bin/python -e '.[dev]'; \
+	  uv pip install --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
 	else \
 	  { test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV); } && \
 	  $(VENV)/bin/python -m pip install -e '.[dev]'; \

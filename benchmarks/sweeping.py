@@ -2,7 +2,8 @@
 
 python benchmarks/sweeping.py [--runs 8] [--killed-runs 40] [--seed 1] [--quick]
 
-(a) equal runs of step 06 (3 epochs, 20,000 digits) with one worker and with two
+(a) equal runs of step 06 (3 epochs, 20,000 digits) with one worker and with two, and the same by
+    hand in one and in two processes: what the machine can do, and what Dask costs beside that
 (b) short runs on a scheduler and four workers started by Dask's own commands, while ten workers,
     each replaced at once, and two clients are killed at random moments
 
@@ -78,26 +79,22 @@ def records(results: str) -> dict[Path, int]:
 
 
 def two_workers(runs: int, digits: str) -> dict:
-    """Seconds with one and with two workers, from the first training to the last record."""
-    one, two = (timed(runs, workers, digits) for workers in (1, 2))
+    """Seconds of all runs by one and by two workers, and by one and two processes without Dask."""
+    dask = {workers: by_dask(runs, workers, digits) for workers in (1, 2)}
+    hand = {processes: by_hand(runs, processes, digits) for processes in (1, 2)}
     return {
-        "1": one,
-        "2": two,
-        "times as fast": round(one["seconds"] / two["seconds"], 3),
-        "times as fast with the start": round(
-            (one["start"] + one["seconds"]) / (two["start"] + two["seconds"]), 3
-        ),
+        "by Dask, seconds": dask,
+        "by hand, seconds": hand,
+        "times as fast": round(dask[1] / dask[2], 3),
+        "times as fast by hand": round(hand[1] / hand[2], 3),
+        "beside the trainings": {n: round(1 - hand[n] / dask[n], 3) for n in dask},
     }
 
 
-def timed(runs: int, workers: int, digits: str) -> dict:
-    """Seconds until the workers are there, then until all is recorded.
-
-    and which part of the latter was no training
-    """
+def by_dask(runs: int, workers: int, digits: str) -> float:
+    """Seconds from the moment that the workers are there until all is recorded."""
     with ExitStack() as stack:
         results = stack.enter_context(tempfile.TemporaryDirectory())
-        started = time.perf_counter()
         process = sweep(stack, digits, "THREE_EPOCHS", runs, results, "--workers", str(workers))
         for line in process.stdout:
             if line.startswith("Dask's dashboard"):
@@ -105,12 +102,33 @@ def timed(runs: int, workers: int, digits: str) -> dict:
             if line.startswith(f"[{runs}/"):
                 ended = time.perf_counter()
         assert process.wait() == 0
-        trained = sum(read_record(path)["seconds"] for path in records(results))
-    return {
-        "start": round(ready - started, 1),
-        "seconds": round(ended - ready, 1),
-        "beside the trainings": round(1 - trained / workers / (ended - ready), 3),
-    }
+        assert len(records(results)) == runs
+    return round(ended - ready, 1)
+
+
+def by_hand(runs: int, processes: int, digits: str) -> float:
+    """Seconds of the same runs in so many processes that share them equally from the start."""
+    share = runs // processes
+    with ExitStack() as stack:
+        results = stack.enter_context(tempfile.TemporaryDirectory())
+        started = [
+            start(
+                stack, digits, "few_digits", str(first), str(first + share - 1),
+                env={"MNIST_LIB_RESULTS": results, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for first in range(1, runs + 1, share)
+        ]  # fmt: skip
+        for process in started:
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        ready = time.perf_counter()
+        assert not any(process.wait() for process in started)
+        ended = time.perf_counter()
+        assert len(records(results)) == runs
+    return round(ended - ready, 1)
 
 
 # ---- (b) kills ----------------------------------------------------------------------------------

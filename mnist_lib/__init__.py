@@ -6,8 +6,8 @@ Digits flow through these modules once, from left to right:
     data.py                    train.py        records.py           results.py, visualize.py
 
 journey.py says which recipe each notebook trains, from the parts in augment.py, models.py and
-recipes.py; summary.py looks at a network. The packages are machinery: engine/ makes training fast
-and safe, published/ holds the systems of others, races/ those of notebook 11, runner/ the commands.
+recipes.py; summary.py looks at a network. The packages are machinery: engine/ trains fast, safely,
+published/ has others' systems, races/ those of notebook 11, demo/ a drawing pad, runner/ commands.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Results: tables, effects, targets and claims, all from the records and from nothing else."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,13 +158,14 @@ def trial_row(recipe: Recipe, first: Recipe) -> dict:
 
 @dataclass(frozen=True)
 class Check:
-    """A sentence and whether the measured results bear it out."""
+    """A sentence and whether it is borne out; None: an exercise that nobody has done yet."""
 
     sentence: str
-    holds: bool
+    holds: bool | None
 
     def __str__(self) -> str:
-        return f"{'✓' if self.holds else '✗'} {self.sentence}"
+        mark = "○ not done yet:" if self.holds is None else "✓" if self.holds else "✗"
+        return f"{mark} {self.sentence}"
 
 
 class Checks(list):
@@ -178,6 +180,13 @@ def claim(sentence: str, condition) -> Check:
     if not isinstance(condition, bool) and type(condition).__name__ not in ("bool_", "bool"):
         raise TypeError(f"the condition of '{sentence}' is {condition!r}, not true or false")
     return Check(sentence, bool(condition))
+
+
+def exercise(sentence: str, is_right: Callable, *answers) -> Check:
+    """A claim about a reader's answers: open while one is `...`, then is_right(*answers) judges."""
+    if any(answer is ... for answer in answers):
+        return Check(sentence, None)
+    return claim(sentence, bool(is_right(*answers)))
 
 
 def verdict(target, records: list[dict]) -> Checks:

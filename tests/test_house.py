@@ -24,7 +24,8 @@ BELOW = {
     "published": {"published", "top", "engine"},
     "races": {"races", "top", "engine"},
     "choosing": {"choosing", "top", "engine"},
-    "runner": {"runner", "published", "races", "choosing", "top", "engine"},
+    "demo": {"demo", "top", "engine"},
+    "runner": {"runner", "demo", "published", "races", "choosing", "top", "engine"},
     "__main__": {"runner"},
 }
 MODULES = {
@@ -54,7 +55,7 @@ def floor(module: str) -> int:
     return 1 + max((floor(below) for below in imports(module)), default=0)
 
 
-def test_a_learner_finds_ten_modules_and_five_packages():
+def test_a_learner_finds_ten_modules_and_six_packages():
     names = {module.name: module.ispkg for module in pkgutil.iter_modules([str(ROOT)])}
     assert {name for name, is_package in names.items() if not is_package} == READ | {"__main__"}
     packages = {name for name, is_package in names.items() if is_package}
@@ -76,6 +77,6 @@ def test_there_are_at_most_nine_floors_and_the_door():
 def test_files_can_be_read_in_one_sitting():
     lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
     assert max(lines.values()) <= 250
-    assert sum(count for name, count in lines.items() if storey(name) == "top") <= 1_500
-    assert sum(lines.values()) <= 5_259
+    assert sum(count for name, count in lines.items() if storey(name) == "top") <= 1_510
+    assert sum(lines.values()) <= 6_520
     assert len(inspect.getsource(fit).splitlines()) <= 42  # one screen

@@ -18,6 +18,7 @@ from mnist_lib.results import (
     as_interval,
     claim,
     effect,
+    exercise,
     finals,
     in_words,
     ledger,
@@ -290,3 +291,13 @@ def test_a_claim_takes_a_truth_value(true):
 def test_a_claim_refuses_what_is_not_true_or_false(wrong):
     with pytest.raises(TypeError, match="not true or false"):
         claim("dropout hurts", wrong)
+
+
+def test_an_exercise_is_open_until_every_answer_is_there_and_is_then_judged():
+    def is_sum(total, *parts):
+        return torch.tensor(total == sum(parts))  # whatever is true or false will do
+
+    assert exercise("a sum", is_sum, 5, 2, ...) == exercise("a sum", is_sum, ..., 2, 3)
+    answers = [(5, 2, ...), (5, 2, 3), (6, 2, 3)]
+    checks = Checks(exercise("a sum", is_sum, *answer) for answer in answers)
+    assert repr(checks) == "○ not done yet: a sum\n✓ a sum\n✗ a sum"

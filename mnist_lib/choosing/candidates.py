@@ -110,4 +110,4 @@ SECOND_08 = [
     alone(SMALL, "08-weight-decay", "weight decay of 0.0005", optimizer=DECAYED),
     alone(SMALL, "08-no-augmentation", "the digits as they are", augment=None),
 ]
-CHOICES = [NETWORKS, AUGMENTATIONS]  # those that have been tried
+CHOICES = [NETWORKS, AUGMENTATIONS, TAKE_OUTS, SECOND_06, SECOND_08]  # all have been tried

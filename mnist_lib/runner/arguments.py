@@ -52,6 +52,20 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=seeds, required=True, metavar="N", help="such as 11-20")
     add("--why", required=True, metavar="SENTENCE", help="why this recipe and this target")
 
+    export = commands.add_parser("export", help="Write a recorded network as an ONNX file.")
+    add = export.add_argument
+    add("recipe", metavar="RECIPE", help="of the journey, or a published system")
+    number = whole_number(0, LARGEST_SEED)
+    add("--seed", type=number, default=DEFAULT_SEED, metavar="N", help=f"default {DEFAULT_SEED}")
+    add("--output", type=Path, metavar="FILE", help="default RECIPE-seed-N.onnx, in this folder")
+
+    demo = commands.add_parser("demo", help="Draw a digit in the browser and see it guessed.")
+    add = demo.add_argument
+    add("--recipe", default="06-one-cycle", metavar="RECIPE", help="a trained recipe, by name")
+    add("--seed", type=whole_number(0, LARGEST_SEED), default=DEFAULT_SEED, metavar="N")
+    add("--port", type=whole_number(1, 65_535), default=7860, metavar="N", help="default 7860")
+    add("--host", default="127.0.0.1", help="0.0.0.0: other machines may draw too")
+
     commands.add_parser("systems", help="List the published systems: claim and what is recorded.")
     commands.add_parser("report", help="Rebuild ledger, figures and the README's tables.")
     commands.add_parser("data", help="Make MNIST available and say how much of it there is.")

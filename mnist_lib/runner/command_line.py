@@ -1,4 +1,4 @@
-"""The command line: python -m mnist_lib run | sweep | search | register | systems | report | ...
+"""The command line: python -m mnist_lib run | sweep | search | register | export | report | ...
 
 The modules behind a command are imported when it runs: torch and papermill take seconds, and
 --help or a typing mistake should not.
@@ -140,6 +140,22 @@ def register_recipe(options: argparse.Namespace) -> int:
     return 0
 
 
+def export_network(options: argparse.Namespace) -> int:
+    """Write a recorded network as ONNX; show what it weighs and how fast it is."""
+    from mnist_lib.runner.training import find
+
+    try:
+        from mnist_lib.runner.export import export  # needs what the extra [export] brings
+
+        print(*export(find(options.recipe), options.seed, options.output), sep="\n")
+    except ModuleNotFoundError as error:
+        return complain([f"{error.name} is missing: python -m pip install -e '.[export]'"])
+    except (ValueError, ArithmeticError) as error:
+        print(f"python -m mnist_lib export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def systems(_options: argparse.Namespace) -> int:
     """List the published systems: size, claim, and what this project has recorded."""
     from mnist_lib.engine.store import read_records
@@ -186,15 +202,36 @@ def badges(_options: argparse.Namespace) -> int:
     return 0
 
 
+def demo(options: argparse.Namespace) -> int:
+    """Serve the page on which digits are drawn, until Ctrl-C."""
+    from mnist_lib.engine.device import use_threads
+    from mnist_lib.runner.training import find
+
+    try:
+        from mnist_lib.demo.page import drawing_page, serve
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: pip install -e '.[demo]' does it", file=sys.stderr)
+        return 1
+    try:
+        with use_threads(1):  # one digit is too little for more
+            serve(drawing_page(find(options.recipe), options.seed), options.host, options.port)
+    except ValueError as error:
+        print(f"python -m mnist_lib demo: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 COMMANDS = {
     "run": run_notebooks,
     "sweep": sweep_recipes,
     "search": search_recipes,
     "register": register_recipe,
+    "export": export_network,
     "systems": systems,
     "report": report,
     "data": data,
     "badges": badges,
+    "demo": demo,
 }
 
 

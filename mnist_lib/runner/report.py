@@ -1,7 +1,6 @@
 """The report: figures and the README's generated regions, rebuilt from the records alone."""
 
 import heapq
-import io
 import json
 import re
 from collections.abc import Callable
@@ -11,13 +10,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from mnist_lib import journey, visualize
+from mnist_lib.choosing.candidates import TAKE_OUTS
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import store
 from mnist_lib.engine.environment import results_folder
-from mnist_lib.engine.files import write_atomically
+from mnist_lib.engine.files import as_png, write_atomically
 from mnist_lib.published.comparison import comparison, points
 from mnist_lib.published.figures import accuracy_against_parameters
 from mnist_lib.published.systems import SYSTEMS
@@ -25,7 +24,7 @@ from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
-from mnist_lib.results import finals, ledger, mean_and_deviation
+from mnist_lib.results import finals, ledger, mean_and_deviation, trials
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
@@ -56,6 +55,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
         "result": headlines,
         "minutes": lambda: minutes(recipes),
         "ledger": lambda: as_markdown(ledger(recipes)),
+        "take-outs": lambda: as_markdown(trials(TAKE_OUTS).drop(columns="seconds")),
         "systems": lambda: as_markdown(comparison().drop(columns=TOO_WIDE)),
         "fastest": fastest,
         "speed": speeds,
@@ -102,17 +102,6 @@ def in_both_styles(make: Callable[[], Figure]) -> dict[str, bytes]:
     light = as_png(make())
     with plt.style.context(DARK):
         return {"": light, "-dark": as_png(make())}
-
-
-def as_png(figure: Figure) -> bytes:
-    """A picture without a date or version inside, so that equal records give equal files.
-
-    Twice as many pixels as the page shows, for sharp screens; 256 colours, to be small.
-    """
-    drawn, picture = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=180)
-    Image.open(drawn).convert("RGB").quantize(256).save(picture, format="png", optimize=True)
-    return picture.getvalue()
 
 
 def journey_curves(recipes) -> Figure:
@@ -208,8 +197,10 @@ def costs(seeds: int = 10) -> str:
 
     Played through as a sweep does it: seed by seed, each run on the core that is free first.
     """
-    recipes = [recipe for recipe in [*journey.JOURNEY, *SYSTEMS] if records_of(recipe)]
-    seconds = pd.Series({recipe.name: finals(recipe)["seconds"].median() for recipe in recipes})
+    runs = {recipe.name: records_of(recipe) for recipe in [*journey.JOURNEY, *SYSTEMS]}
+    seconds = pd.Series(
+        {name: pd.DataFrame(found)["seconds"].median() for name, found in runs.items() if found}
+    )
     hours = []
     for cores in (2, 16, 256):
         free_at = [0.0] * cores
@@ -222,7 +213,7 @@ def costs(seeds: int = 10) -> str:
         f"{', on '.join(hours)}, where {seconds.idxmax()} alone takes "
         f"{seconds.max() / 3600:.1f} h. A run takes {seconds.mean():.0f} s in the mean, and of "
         f"Dask's scheduler about {SCHEDULER_SECONDS * 1000:.0f} ms: it would hold up a sweep on "
-        f"more than {seconds.mean() / SCHEDULER_SECONDS:,.0f} cores."
+        f"more than {round(seconds.mean() / SCHEDULER_SECONDS, -4):,.0f} cores."
     )
 
 

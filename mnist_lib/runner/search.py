@@ -11,11 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from statistics import fmean
 
-import matplotlib.pyplot as plt
 import optuna
 import pandas as pd
 from dask.system import CPU_COUNT
@@ -28,13 +26,14 @@ from tqdm import tqdm
 
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.environment import output_folder
-from mnist_lib.engine.files import write_atomically
+from mnist_lib.engine.files import as_png, write_atomically
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.recipes import Recipe
 from mnist_lib.runner.training import check_trial
 from mnist_lib.runner.workers import connected
 from mnist_lib.summary import count_parameters
 from mnist_lib.train import fit
+from mnist_lib.visualize import new_figure
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 UNTOUCHED_TRIALS = 10  # so many must have ended well before others are compared with them
@@ -208,9 +207,8 @@ def draw(study: optuna.Study) -> Path:
     """
     table = pd.DataFrame([{**trial.params, "": trial.value * 100} for trial in completed(study)])
     weights = importances(study)
-    figure, axes = plt.subplots(
-        1, max(1, len(weights)), figsize=(3.2 * max(1, len(weights)), 3), sharey=True, squeeze=False
-    )
+    columns = max(1, len(weights))
+    figure, axes = new_figure(3.2 * columns, 3, columns=columns, sharey=True, squeeze=False)
     for ax, (name, weight) in zip(axes[0], weights.items(), strict=False):
         values = table[name]
         ax.plot(
@@ -218,12 +216,8 @@ def draw(study: optuna.Study) -> Path:
         )
         ax.set(xlabel=name, title=f"importance {weight:.0%}")
     axes[0][0].set_ylabel("validation accuracy (%)")
-    figure.tight_layout()
     path = output_folder().parent / "figures" / f"search-{study.study_name}.png"
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=180)
-    plt.close(figure)
-    write_atomically(path, content.getvalue())
+    write_atomically(path, as_png(figure))
     return path
 
 

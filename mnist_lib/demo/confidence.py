@@ -1,0 +1,36 @@
+"""Whether a network's confidence is worth its name: of guesses made with 90 %, are 90 % right?"""
+
+import pandas as pd
+import torch
+
+BINS = 15  # of equal width, as Guo et al. (2017) have it
+
+
+def reliability(confidence: torch.Tensor, right: torch.Tensor) -> pd.DataFrame:
+    """Guesses gathered by their confidence, one row for each bin that has any.
+
+    confidence  float (n,), the highest probability of each image; right  bool (n,)
+    returns     index 0..BINS - 1, columns count, confidence (mean) and accuracy, as fractions
+    """
+    bins = (confidence * BINS).long().clamp(max=BINS - 1)
+    table = pd.DataFrame(
+        {"bin": bins.numpy(), "confidence": confidence.double().numpy(), "right": right.numpy()}
+    )
+    groups = table.groupby("bin")
+    return pd.DataFrame(
+        {
+            "count": groups.size(),
+            "confidence": groups["confidence"].mean(),
+            "accuracy": groups["right"].mean(),
+        }
+    )
+
+
+def calibration_error(confidence: torch.Tensor, right: torch.Tensor) -> float:
+    """Expected calibration error: how far apart confidence and accuracy of a bin lie, on average.
+
+    Each bin counts by its number of guesses (Guo et al. 2017); 0 is best, 1 the worst.
+    """
+    table = reliability(confidence, right)
+    gaps = (table["confidence"] - table["accuracy"]).abs()
+    return float((gaps * table["count"]).sum() / table["count"].sum())
