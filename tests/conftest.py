@@ -1,5 +1,7 @@
 """What the tests share: real and made-up digits, a tiny recipe, a results folder of their own."""
 
+import shutil
+
 import pytest
 import torch
 from hypothesis import settings
@@ -11,6 +13,8 @@ from mnist_lib.recipes import SGD, OneCycle, Recipe
 # the same examples in every run, and no test that fails because the machine is busy
 settings.register_profile("mnist_lib", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("mnist_lib")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 torch.set_num_threads(1)  # on sets this small, more threads only wait for each other
 
@@ -59,3 +63,20 @@ def tiny() -> Recipe:
         batch_size=32,
         epochs=2,
     )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium as the system has it; nothing is downloaded. One for all files: two would clash."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is missing: pip install -e '.[dev]'"
+    )
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(
+            "no Chromium on this machine, so nobody looked at the pages: apt install chromium"
+        )
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()

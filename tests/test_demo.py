@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from mnist_lib.runner.command_line import main
 pytest.importorskip("gradio", reason="the extra [demo] is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra [dev] is not installed")
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser"])), None)
 PATIENCE = 120  # seconds for a busy machine
 PREFIX = "data:image/png;base64,"
 
@@ -78,16 +76,6 @@ def server():
     server = Server()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium brings it")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ pytest.importorskip(
 
 SETTINGS = PROJECT / ".ci" / "site"
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = {"phone": (390, 844), "desk": (1440, 900)}
 
 
@@ -65,23 +64,6 @@ def pages(site) -> dict[str, Page]:
     """All pages by their path within the site."""
     paths = (path for path in site.rglob("*.html") if "_static" not in path.parts)
     return {path.relative_to(site).as_posix(): Page(path) for path in sorted(paths)}
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium as the system has it; nothing is downloaded."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is missing: pip install -e '.[dev]'"
-    )
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(
-            "no Chromium on this machine, so nobody looked at the pages: apt install chromium"
-        )
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=found)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
         "result": headlines,
         "minutes": lambda: minutes(recipes),
         "ledger": lambda: as_markdown(ledger(recipes)),
-        "take-outs": lambda: as_markdown(trials(TAKE_OUTS).drop(columns="seconds")),
+        "take-outs": take_outs,
         "systems": lambda: as_markdown(comparison().drop(columns=TOO_WIDE)),
         "fastest": fastest,
         "speed": speeds,
@@ -134,6 +134,14 @@ def headline(recipe: Recipe) -> str:
         f"last epoch) with {runs['parameters'].iloc[0]:,} parameters "
         f"in {runs['epochs'].iloc[0]} epochs."
     )
+
+
+def take_outs() -> str:
+    """What the finished recipe owes to each of its parts; NoRecords before it was tried."""
+    table = trials(TAKE_OUTS)
+    if table.empty:
+        raise NoRecords("no trials of what the recipe owes to its parts")
+    return as_markdown(table.drop(columns="seconds"))
 
 
 def fastest() -> str:
