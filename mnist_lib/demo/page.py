@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -82,8 +83,10 @@ def serve(blocks: gr.Blocks, host: str, port: int) -> None:
             f"cannot listen on {host}:{port}: the port is taken, or the address is not of this "
             "machine; --port and --host take others"
         ) from error
-    print(f"Draw a digit on {blocks.local_url} (Ctrl-C ends it)", flush=True)
-    blocks.block_thread()
+    with suppress(KeyboardInterrupt):  # gradio's own handling begins a moment after the line
+        print(f"Draw a digit on {blocks.local_url} (Ctrl-C ends it)", flush=True)
+        blocks.block_thread()
+    blocks.close(verbose=False)
 
 
 def text(name: str) -> str:
