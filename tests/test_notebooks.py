@@ -7,6 +7,7 @@ import ast
 import copy
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -259,9 +260,11 @@ def bootstrap(folder: Path, missing: bool, repository: str = "") -> str:
     if repository:
         cell += "\nimport mnist_lib"  # as the next cell does
     code = BOOTSTRAPPED.format(missing=missing, cell=cell)
+    environment = os.environ | {"VIRTUAL_ENV": sys.prefix}  # IPython adds another one's packages
     answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code],
+        cwd=folder, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return answer.stdout.strip().splitlines()[-1]
 
 
