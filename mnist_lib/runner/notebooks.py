@@ -111,6 +111,7 @@ def execute(job: Job) -> float:
             cwd=str(job.notebook.parent),
             extra_arguments=["--log-level=ERROR"],  # no line about encryption from every kernel
             kernel_manager_class=PatientKernelManager,
+            shutdown_kernel="immediate",  # all is saved by then; a farewell takes two seconds
         )
         tidy(executed, source)
         if job.makes_page and not is_short():
