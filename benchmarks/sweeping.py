@@ -1,9 +1,10 @@
 """How well a sweep uses two workers, and what is lost when workers and clients are killed.
 
-python benchmarks/sweeping.py [--runs 8] [--killed-runs 40] [--seed 1] [--quick]
+python benchmarks/sweeping.py [--runs 8] [--rounds 3] [--killed-runs 40] [--seed 1] [--quick]
 
 (a) equal runs of step 06 (3 epochs, 20,000 digits) with one worker and with two, and the same by
-    hand in one and in two processes: what the machine can do, and what Dask costs beside that
+    hand in one and in two processes: what the machine can do, and what Dask costs beside that;
+    medians of rounds, in each of which the four follow one another
 (b) short runs on a scheduler and four workers started by Dask's own commands, while ten workers,
     each replaced at once, and two clients are killed at random moments
 
@@ -23,6 +24,7 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -35,7 +37,7 @@ WORKERS, WORKER_KILLS, CLIENT_KILLS = 4, 10, 2
 def main() -> None:
     options = arguments()
     few, fewer = ("1000", "500") if options.quick else ("20000", "4000")
-    found = {"two workers": two_workers(options.runs, few)}
+    found = {"two workers": two_workers(options.runs, options.rounds, few)}
     print(json.dumps(found, indent=1), flush=True)
     found = {"kills": kills(options.killed_runs, fewer, random.Random(options.seed))}
     print(json.dumps(found, indent=1))
@@ -44,6 +46,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="a sweep on two workers, and under fire")
     parser.add_argument("--runs", type=int, default=8, help="equal ones, for one and two workers")
+    parser.add_argument("--rounds", type=int, default=3, help="of one and two workers")
     parser.add_argument("--killed-runs", type=int, default=40, help="short ones, under fire")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
     parser.add_argument("--quick", action="store_true", help="only to see that it works")
@@ -78,10 +81,14 @@ def records(results: str) -> dict[Path, int]:
 # ---- (a) two workers ----------------------------------------------------------------------------
 
 
-def two_workers(runs: int, digits: str) -> dict:
+def two_workers(runs: int, rounds: int, digits: str) -> dict:
     """Seconds of all runs by one and by two workers, and by one and two processes without Dask."""
-    dask = {workers: by_dask(runs, workers, digits) for workers in (1, 2)}
-    hand = {processes: by_hand(runs, processes, digits) for processes in (1, 2)}
+    seconds = {(how, n): [] for n in (1, 2) for how in (by_hand, by_dask)}
+    for _ in range(rounds):
+        for (how, n), times in seconds.items():
+            times.append(how(runs, n, digits))
+    dask = {n: median(seconds[by_dask, n]) for n in (1, 2)}
+    hand = {n: median(seconds[by_hand, n]) for n in (1, 2)}
     return {
         "by Dask, seconds": dask,
         "by hand, seconds": hand,

@@ -72,6 +72,12 @@ def test_a_sweep_records_what_fit_does_by_hand(client):
     assert unrecorded(tasks) == []
 
 
+def test_workers_keep_their_memory_from_step_to_step(client):
+    """A thread with a heap of its own gives it back, and asks for it anew in every step."""
+    environments = client.run(lambda: dict(os.environ))
+    assert {found["MALLOC_ARENA_MAX"] for found in environments.values()} == {"1"}
+
+
 def test_a_trial_sees_no_test_digit(client):
     tasks = plan(["sweep_recipes:TINY"], [3], trial=True, threads=2)
     assert Sweep(client, tasks).run() == {}

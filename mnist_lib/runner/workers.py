@@ -12,6 +12,11 @@ from distributed import Client, LocalCluster
 SETTINGS = {
     "distributed.worker.preload": ["mnist_lib.runner.training"],
     "distributed.worker.profile.enabled": False,
+    # a worker that looks at itself fifty times a second takes Python's lock from its training
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    # a thread's own heap gives memory back, and a training asks for it anew in every step
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
     "distributed.scheduler.worker-saturation": 1.0,  # what waits, waits for all workers
     "distributed.deploy.lost-worker-timeout": "1 day",  # a busy machine needs long for a new one
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # the archives of MNIST are large
