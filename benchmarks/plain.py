@@ -35,7 +35,7 @@ MOVE = [
     transforms.RandomAffine(7, shear=10, translate=(0.1, 0.1), scale=(0.8, 1.2)),
     transforms.ColorJitter(brightness=0.40, contrast=0.40, saturation=0.40, hue=0.1),
 ]
-MILD = [transforms.RandomAffine(7, translate=(0.07, 0.07), scale=(0.9, 1.1), shear=5)]
+MILD = [transforms.RandomAffine(5, translate=(0.05, 0.05), scale=(0.95, 1.05), shear=3)]
 SHIFT = albumentations.Compose(
     [
         albumentations.Affine(

@@ -19,6 +19,7 @@ from mnist_lib.engine.environment import results_folder
 from mnist_lib.engine.files import as_png, write_atomically
 from mnist_lib.published.comparison import comparison, points
 from mnist_lib.published.figures import accuracy_against_parameters
+from mnist_lib.published.smallest import error_against_parameters, reached
 from mnist_lib.published.systems import SYSTEMS
 from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
@@ -48,6 +49,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
         raise NoRecords("no records yet: python -m mnist_lib run makes them")
     figures = {
         "accuracy-against-parameters": lambda: accuracy_against_parameters(*points(journey.STEPS)),
+        "frontier": lambda: error_against_parameters(reached(journey.JOURNEY)),
         "journey": lambda: journey_curves(recipes),
         "mistakes": mistakes,
     }

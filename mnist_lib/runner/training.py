@@ -18,6 +18,7 @@ from mnist_lib.engine.download import FILES, raw_folder, unpacked
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published.systems import SYSTEMS
+from mnist_lib.races.to_target import TO_TARGET
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import as_record, weights_of
 from mnist_lib.train import fit
@@ -83,13 +84,13 @@ def train(task: Task, archives: dict[str, bytes] | None = None) -> tuple[dict, b
 
 
 def find(name: str) -> Recipe:
-    """The recipe of this name: of the journey, a published system, a candidate or module:NAME.
+    """The recipe of this name: of journey or race, a published system, a candidate or module:NAME.
 
     raises ValueError that lists near names
     """
     if ":" in name:
         return find_in_module(*name.split(":", 1))
-    recipes = {recipe.name: recipe for recipe in [*candidates_of(), *SYSTEMS, *JOURNEY]}
+    recipes = {recipe.name: recipe for recipe in [*candidates_of(), *TO_TARGET, *SYSTEMS, *JOURNEY]}
     if name not in recipes:
         alike = [known for known in recipes if known.lower().startswith(name.lower())]
         alike = alike or difflib.get_close_matches(name, recipes, n=5, cutoff=0.4) or recipes
