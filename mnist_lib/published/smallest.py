@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from mnist_lib.published.figures import OURS, THEIRS, errors, name
 from mnist_lib.recipes import Recipe
-from mnist_lib.records import records_of
+from mnist_lib.records import NoRecords, records_of
 from mnist_lib.results import finals, with_interval
 from mnist_lib.visualize import new_figure
 
@@ -30,14 +30,19 @@ CLAIMS = pd.DataFrame(
 
 
 def reached(recipes: list[Recipe], seeds: int = 5) -> pd.DataFrame:
-    """The recipes recorded with so many seeds: step, parameters, mean, low, high (fractions)."""
+    """The recipes recorded with so many seeds: step, parameters, mean, low, high (fractions).
+
+    raises NoRecords if there are none
+    """
     rows = []
     for recipe in recipes:
         if len(records_of(recipe)) >= seeds:
             runs = finals(recipe)
             interval = with_interval(runs["test_accuracy"])
             rows.append({"step": recipe.name, "parameters": runs["parameters"].iloc[0], **interval})
-    return pd.DataFrame(rows, columns=["step", "parameters", "mean", "low", "high"])
+    if not rows:
+        raise NoRecords(f"no recipe is recorded with {seeds} seeds")
+    return pd.DataFrame(rows)
 
 
 def frontier(networks: pd.DataFrame) -> pd.DataFrame:

@@ -17,13 +17,16 @@ def cropped() -> nn.Sequential:
 
 EIGHT = replace(ONE_CYCLE, name="11-eight", change="8 epochs of step 06", epochs=8, parent=None)
 CROPPED = EIGHT.but("11-cropped", "the same, 2 pixels less at each border", network=cropped)
+LARGE_BATCHES = CROPPED.but(
+    "11-cropped-large-batches", "256 digits a batch and twice the rate", batch_size=256,
+    optimizer=SGD(learning_rate=0.3, momentum=0.9), schedule=OneCycle(peak=0.3),
+)  # fmt: skip
 TO_TARGET = [
     EIGHT,
     CROPPED,
     CROPPED.but("11-cropped-six", "6 epochs", epochs=6),
     CROPPED.but("11-cropped-as-they-are", "without augmentation", augment=None),
-    CROPPED.but(
-        "11-cropped-large-batches", "256 digits a batch and twice the rate", batch_size=256,
-        optimizer=SGD(learning_rate=0.3, momentum=0.9), schedule=OneCycle(peak=0.3),
-    ),
-]  # fmt: skip
+    LARGE_BATCHES,
+    LARGE_BATCHES.but("11-ten", "10 epochs of that", epochs=10),
+    LARGE_BATCHES.but("11-ten-as-they-are", "without augmentation", epochs=10, augment=None),
+]
