@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from mnist_lib.augment import Augmentation
 from mnist_lib.data import to_float
+from mnist_lib.engine import pictures
 
 PARTS = {"train": "tab:gray", "validation": "tab:blue", "test": "tab:orange"}
 ERROR_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]
@@ -21,9 +22,8 @@ ERROR_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
     """A figure and its axes, in inches; closed for pyplot, so that a notebook shows it once."""
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width, height), dpi=90, layout="constrained", **options
-    )
+    look = {"figsize": (width, height), "dpi": 90, "layout": "constrained"}
+    figure, axes = plt.subplots(rows, columns, FigureClass=pictures.Figure, **look, **options)
     plt.close(figure)
     return figure, axes
 

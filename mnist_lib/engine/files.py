@@ -1,6 +1,5 @@
-"""Files: written so that nobody ever sees half of one, and pictures as their content."""
+"""Files, written so that nobody ever sees half of one."""
 
-import io
 import os
 import tempfile
 from pathlib import Path
@@ -22,16 +21,3 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         if isinstance(error, OSError) and error.filename is None:  # a full disk names no file
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
-
-
-def as_png(figure) -> bytes:
-    """A figure as a picture without a date or version inside: equal records give equal files.
-
-    Twice as many pixels as the page shows, for sharp screens; 256 colours, to be small.
-    """
-    from PIL import Image
-
-    drawn, picture = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=180)
-    Image.open(drawn).convert("RGB").quantize(256).save(picture, format="png", optimize=True)
-    return picture.getvalue()

@@ -16,7 +16,8 @@ from mnist_lib.choosing.candidates import TAKE_OUTS
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import store
 from mnist_lib.engine.environment import results_folder
-from mnist_lib.engine.files import as_png, write_atomically
+from mnist_lib.engine.files import write_atomically
+from mnist_lib.engine.pictures import as_png
 from mnist_lib.published.comparison import comparison, points
 from mnist_lib.published.figures import accuracy_against_parameters
 from mnist_lib.published.smallest import error_against_parameters, reached

@@ -26,8 +26,9 @@ from tqdm import tqdm
 
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.environment import output_folder
-from mnist_lib.engine.files import as_png, write_atomically
+from mnist_lib.engine.files import write_atomically
 from mnist_lib.engine.fingerprint import short_hash
+from mnist_lib.engine.pictures import as_png
 from mnist_lib.recipes import Recipe
 from mnist_lib.runner.training import check_trial
 from mnist_lib.runner.workers import connected
