@@ -1,0 +1,113 @@
+"""First looks at what few parameters allow, each on the first fold only, for notebooks 12 and 13."""
+
+from functools import partial
+
+from torch import nn
+
+from mnist_lib.choosing.candidates import MILD, alone
+from mnist_lib.models import average_and_classify, conv_norm_relu, separable
+from mnist_lib.recipes import Recipe
+
+
+class Again(nn.Module):
+    """One convolution used several times, (n, width, h, w) to the same, normalised anew each time.
+
+    What is used again costs no parameters but those of the normalisation.
+    """
+
+    def __init__(self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False):
+        super().__init__()
+        self.convolve, self.is_residual = convolution, is_residual
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(uses))
+
+    def forward(self, images):
+        for norm in self.norms:
+            changed = norm(self.convolve(images))
+            images = (images + changed if self.is_residual else changed).relu()
+        return images
+
+
+def dense(width: int) -> nn.Conv2d:
+    return nn.Conv2d(width, width, 3, padding=1, bias=False)
+
+
+def in_two(width: int) -> nn.Sequential:
+    """Depthwise, then pointwise."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
+        nn.Conv2d(width, width, 1, bias=False),
+    )
+
+
+def wide() -> nn.Sequential:
+    """Separable layers of 38 channels."""
+    return nn.Sequential(
+        conv_norm_relu(1, 12),
+        separable(12, 24, pool=2),
+        separable(24, 38, padding=1),
+        *(separable(38, 38) for _ in range(3)),
+        average_and_classify(38),
+    )
+
+
+def dense_again() -> nn.Sequential:
+    """One dense layer of 20 channels used three times."""
+    return nn.Sequential(
+        conv_norm_relu(1, 8),
+        conv_norm_relu(8, 12, pool=2),
+        conv_norm_relu(12, 20, padding=1),
+        Again(dense(20), 20, uses=3),
+        average_and_classify(20),
+    )
+
+
+def wide_again() -> nn.Sequential:
+    """Two separable layers of 48 channels, each used three times, with a residual path."""
+    return nn.Sequential(
+        conv_norm_relu(1, 16),
+        separable(16, 48, pool=2),
+        *(Again(in_two(48), 48, uses=3, is_residual=True) for _ in range(2)),
+        average_and_classify(48),
+    )
+
+
+def full_again() -> nn.Sequential:
+    """Three layers at full resolution, then one of 20 channels used three times."""
+    return nn.Sequential(
+        conv_norm_relu(1, 8),
+        conv_norm_relu(8, 12),
+        conv_norm_relu(12, 12, pool=2),
+        conv_norm_relu(12, 20, kernel=1),
+        Again(dense(20), 20, uses=3),
+        average_and_classify(20),
+    )
+
+
+def small_again(width: int = 20, distinct: int = 1, uses: int = 3) -> nn.Sequential:
+    """Separable layers, the last of them used several times."""
+    return nn.Sequential(
+        conv_norm_relu(1, 8),
+        separable(8, width, pool=2),
+        *(separable(width, width) for _ in range(distinct)),
+        Again(in_two(width), width, uses),
+        average_and_classify(width),
+    )
+
+
+def look(name: str, network, **changes) -> Recipe:
+    return alone(MILD, name, network.__doc__.rstrip(".").lower(), network=network, **changes)
+
+
+LOOKS = [
+    MILD,
+    look("12-wide", wide),
+    look("12-dense-again", dense_again),
+    look("12-wide-again", wide_again),
+    look("12-full-again", full_again),
+    look("13-again", small_again),
+    alone(
+        MILD, "13-wider-again", "28 channels, used four times",
+        network=partial(small_again, 28, 0, 4),
+    ),
+    look("13-again-batches-of-64", small_again, batch_size=64),
+]  # fmt: skip
