@@ -1,4 +1,4 @@
-"""First looks at what few parameters allow, each on the first fold only, for notebooks 12 and 13."""
+"""First looks at what few parameters allow, on the first fold only, for notebooks 12 and 13."""
 
 from functools import partial
 
