@@ -19,6 +19,7 @@ import pytest
 
 from mnist_lib import journey, records
 from mnist_lib.choosing.candidates import CHOICES
+from mnist_lib.choosing.frontier import LOOKS
 from mnist_lib.choosing.registration import registrations_of
 from mnist_lib.data import TEST_SIZE, Batches
 from mnist_lib.engine.environment import PROJECT
@@ -26,13 +27,14 @@ from mnist_lib.engine.progress import epoch_line
 from mnist_lib.engine.store import RUNS, TRIALS, as_json
 from mnist_lib.published.comparison import comparison
 from mnist_lib.published.systems import SYSTEMS, system
+from mnist_lib.races.to_target import TO_TARGET
 from mnist_lib.results import ledger, verdict
 from mnist_lib.runner import report
 from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
-CANDIDATES = [candidate for choice in CHOICES for candidate in choice]
+CANDIDATES = [candidate for choice in [*CHOICES, LOOKS, TO_TARGET] for candidate in choice]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HOW_TO_RENEW = (
     "page and records differ. After an interrupted `make run` the records are newer than the page: "

@@ -1,10 +1,11 @@
 """First looks at what few parameters allow, on the first fold only, for notebooks 12 and 13."""
 
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
 
-from mnist_lib.choosing.candidates import MILD, alone
+from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.models import average_and_classify, conv_norm_relu, separable
 from mnist_lib.recipes import Recipe
 
@@ -94,20 +95,18 @@ def small_again(width: int = 20, distinct: int = 1, uses: int = 3) -> nn.Sequent
     )
 
 
-def look(name: str, network, **changes) -> Recipe:
-    return alone(MILD, name, network.__doc__.rstrip(".").lower(), network=network, **changes)
+def look(name: str, network, change: str = "", **changes) -> Recipe:
+    """The recipe of step 06 with another network, described by its docstring unless by this."""
+    change = change or network.__doc__.rstrip(".").lower()
+    return replace(ONE_CYCLE, name=name, change=change, network=network, parent=None, **changes)
 
 
 LOOKS = [
-    MILD,
     look("12-wide", wide),
     look("12-dense-again", dense_again),
     look("12-wide-again", wide_again),
     look("12-full-again", full_again),
     look("13-again", small_again),
-    alone(
-        MILD, "13-wider-again", "28 channels, used four times",
-        network=partial(small_again, 28, 0, 4),
-    ),
+    look("13-wider-again", partial(small_again, 28, 0, 4), "28 channels, used four times"),
     look("13-again-batches-of-64", small_again, batch_size=64),
-]  # fmt: skip
+]
