@@ -172,7 +172,7 @@ def test_recipes_are_found_by_name():
         ("06", "there is no recipe '06'; there are .*06-one-cycle"),
         ("02-skeletton", "there are 02-skeleton"),
         ("s0-6", "there are S0-6$"),
-        ("nowhere:MINE", "there is no recipe 'nowhere:MINE': No module named 'nowhere'"),
+        ("nowhere:MINE", "'nowhere:MINE': ModuleNotFoundError: No module named 'nowhere'"),
         ("sweep_recipes:MINE", "has no attribute 'MINE'"),
         ("sweep_recipes:deadly", "is no recipe but a function"),
     ],
@@ -180,6 +180,13 @@ def test_recipes_are_found_by_name():
 def test_a_name_that_means_no_recipe(name, message):
     with pytest.raises(ValueError, match=message):
         find(name)
+
+
+def test_a_file_that_python_cannot_read_is_named_with_its_fault(tmp_path, monkeypatch):
+    (tmp_path / "hasty_recipes.py").write_text("MINE = Recipe(\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="'hasty_recipes:MINE': SyntaxError: .* never closed"):
+        find("hasty_recipes:MINE")
 
 
 def test_a_sweep_goes_seed_by_seed():
@@ -199,7 +206,8 @@ def test_a_sweep_goes_seed_by_seed():
         (["--seeds", "1", "5-3"], "'5-3' is no range of seeds such as 11-20"),
         (["--seeds", "1-2-3"], "'1-2-3' is no range of seeds such as 11-20"),
         (["--seeds", "1-x"], "'x' is not a whole number from 0 up"),
-        (["--workers", "2", "--scheduler", "tcp://there"], "not allowed with argument"),
+        (["--workers", "2", "--scheduler", "tcp://there:1"], "not allowed with argument"),
+        (["--scheduler", "127.0.0.1"], "'127.0.0.1' has no port"),
     ],
 )
 def test_wrong_usage_is_explained(arguments, message, capsys):

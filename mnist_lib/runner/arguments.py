@@ -33,8 +33,10 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=seeds, default=[range(1, 11)], metavar="N", help="default 1-10")
     add("--trial", action="store_true", help="without test digits, into results/trials/")
     place = sweep.add_mutually_exclusive_group()
-    place.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that is there")
-    place.add_argument("--workers", type=count, metavar="N", help="processes here, not one a core")
+    add = place.add_argument
+    add("--scheduler", type=address, metavar="ADDRESS", help="of a Dask cluster that is there")
+    add("--workers", type=count, metavar="N", help="processes here, not one a core")
+    add = sweep.add_argument
     add("--threads-per-worker", type=count, default=1, metavar="N", help="of the CPU (default 1)")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     add("--force", action="store_true", help="also what is recorded")
@@ -84,6 +86,13 @@ def whole_number(lowest: int, highest: int | None = None):
         return int(text)
 
     return number
+
+
+def address(text: str) -> str:
+    """A type of argument: where a scheduler listens."""
+    if not text.rpartition(":")[2].isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' has no port; tcp://192.168.0.7:8786 has one")
+    return text
 
 
 def seeds(text: str) -> range:

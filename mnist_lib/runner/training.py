@@ -58,7 +58,8 @@ class OtherVersion(RuntimeError):
     def __str__(self) -> str:
         return (
             f"the worker {self.worker} has another version of '{self.task.recipe}' (fingerprint "
-            f"{self.found}, here {self.task.fingerprint}): install there what is installed here"
+            f"{self.found}, here {self.task.fingerprint}): install there what is installed here, "
+            "and start the worker anew"
         )
 
 
@@ -115,8 +116,9 @@ def find_in_module(module: str, name: str) -> Recipe:
     """A recipe of the reader's own, in a file MODULE.py that Python finds; ValueError if not."""
     try:
         recipe = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"there is no recipe '{module}:{name}': {error}") from error
+    except Exception as error:  # whatever a reader's file may raise
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"there is no recipe '{module}:{name}': {reason}") from error
     if not isinstance(recipe, Recipe):
         raise ValueError(f"'{module}:{name}' is no recipe but a {type(recipe).__name__}")
     return recipe

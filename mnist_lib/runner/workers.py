@@ -41,7 +41,11 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
                 silence_logs=logging.CRITICAL,
             )
         )
-        yield stack.enter_context(Client(cluster, name="mnist_lib", set_as_default=False))
+        try:
+            client = Client(cluster, name="mnist_lib", set_as_default=False)
+        except OSError as error:
+            raise ConnectionError(f"no scheduler answers at {scheduler}: {error}") from None
+        yield stack.enter_context(client)
 
 
 @contextmanager
