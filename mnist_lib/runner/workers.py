@@ -44,7 +44,8 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
         try:
             client = Client(cluster, name="mnist_lib", set_as_default=False)
         except OSError as error:
-            raise ConnectionError(f"no scheduler answers at {scheduler}: {error}") from None
+            place = scheduler or cluster.scheduler_address
+            raise ConnectionError(f"no scheduler answers at {place}: {error}") from None
         yield stack.enter_context(client)
 
 
