@@ -156,6 +156,13 @@ def test_empty_pad_scribble_and_several_digits_get_their_words(page):
     assert "several" in words
 
 
+def test_the_percentages_are_named_and_there_are_none_without_an_answer(page):
+    clear(page)
+    assert "probability of each digit" in page.locator(".bars").inner_text()
+    assert "%" not in page.locator(".answer").inner_text()
+    assert "probability of" in draw(page, SEVEN)
+
+
 def test_a_photo_is_read(page, tmp_path):
     clear(page)
     y, x = np.mgrid[:600, :800]

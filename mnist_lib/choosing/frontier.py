@@ -3,10 +3,13 @@
 from dataclasses import replace
 from functools import partial
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 
+from mnist_lib.data import MEAN, STD
 from mnist_lib.journey import ONE_CYCLE
-from mnist_lib.models import average_and_classify, conv_norm_relu, separable
+from mnist_lib.models import average_and_classify, conv_norm_relu, normalised, separable
 from mnist_lib.recipes import Recipe
 
 
@@ -26,6 +29,27 @@ class Again(nn.Module):
             changed = norm(self.convolve(images))
             images = (images + changed if self.is_residual else changed).relu()
         return images
+
+
+class Upright(nn.Module):
+    """Each digit sheared until its axis stands upright (LeCun et al. 1998); nothing is learned.
+
+    The slant of a digit is the covariance of its ink's positions over the variance of their height.
+    """
+
+    def forward(self, images):
+        black = -MEAN / STD
+        ink = (images - black)[:, 0]  # (n, h, w), nowhere below 0
+        at = torch.linspace(-1, 1, ink.shape[-1], device=ink.device)
+        ink = ink / ink.sum((1, 2), keepdim=True).clamp_min(1e-6)
+        rows, columns = ink.sum(2), ink.sum(1)
+        x, y = columns @ at, rows @ at
+        covariance = (ink * at[:, None] * at).sum((1, 2)) - x * y
+        slant = (covariance / (rows @ at**2 - y**2).clamp_min(1e-6)).clamp(-1, 1)
+        one, zero = torch.ones_like(slant), torch.zeros_like(slant)
+        matrix = torch.stack([one, slant, -slant * y, zero, one, zero], dim=1).view(-1, 2, 3)
+        grid = F.affine_grid(matrix, list(images.shape), align_corners=True)
+        return F.grid_sample(images - black, grid, align_corners=True) + black
 
 
 def dense(width: int) -> nn.Conv2d:
@@ -106,6 +130,8 @@ LOOKS = [
     look("12-dense-again", dense_again),
     look("12-wide-again", wide_again),
     look("12-full-again", full_again),
+    look("12-upright", lambda: nn.Sequential(Upright(), *normalised()), "step 06, digits upright"),
+    look("13-upright", lambda: nn.Sequential(Upright(), *small_again()), "digits upright"),
     look("13-again", small_again),
     look("13-wider-again", partial(small_again, 28, 0, 4), "28 channels, used four times"),
     look("13-again-batches-of-64", small_again, batch_size=64),

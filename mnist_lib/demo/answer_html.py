@@ -8,7 +8,6 @@ from PIL import Image
 
 from mnist_lib.demo.guesses import Answer, Guesser
 
-UNSURE = 0.5  # a guess with less probability than this is none
 WELCOME = "Draw a digit from 0 to 9, or paste a photo of one."
 
 
@@ -16,9 +15,9 @@ def as_html(answer: Answer, guesser: Guesser) -> str:
     """The guess in large, ten bars, the 28x28 picture, and two other networks side by side."""
     main = answer.probabilities[guesser.recipe.name]
     guess, certainty = in_words(main)
-    word = f"<b>{guess}</b> {certainty}"
-    if max(main) < UNSURE:
-        word = f"<b>?</b> The network is not sure: a scribble, or a {guess} ({certainty})"
+    word = f"<b>{guess}</b> with a probability of {certainty}"
+    if not answer.is_sure:
+        word = f"<b>?</b> The networks are not sure: a scribble, or a {guess} ({certainty})"
     picture = (
         f"<figure>{img(answer.image, 'what the network sees', 6)}"
         "<figcaption>what the network sees</figcaption></figure>"
@@ -27,8 +26,8 @@ def as_html(answer: Answer, guesser: Guesser) -> str:
 
 
 def message(word: str) -> str:
-    """A word in place of an answer; bars at zero, so that nothing jumps."""
-    return page(word, bars([0.0] * 10))
+    """A word in place of an answer; bars without numbers, so that nothing jumps."""
+    return page(word, bars([None] * 10))
 
 
 def page(word: str, rest: str) -> str:
@@ -41,13 +40,17 @@ def in_words(probabilities: list[float]) -> tuple[int, str]:
     return guess, f"{probabilities[guess]:.0%}".replace("%", " %")
 
 
-def bars(probabilities: list[float]) -> str:
-    """Ten bars, one a digit."""
+def bars(probabilities: list[float | None]) -> str:
+    """Ten bars, one a digit, under a line that says what they are."""
     rows = (
-        f'{digit}<i><i style="width:{p:.1%}"></i></i><span>{p * 100:.1f} %</span>'
+        f'{digit}<i><i style="width:{p or 0:.1%}"></i></i><span>{percent(p)}</span>'
         for digit, p in enumerate(probabilities)
     )
-    return f'<div class="bars">{"".join(rows)}</div>'
+    return f'<div class="bars"><p>probability of each digit</p>{"".join(rows)}</div>'
+
+
+def percent(probability: float | None) -> str:
+    return "" if probability is None else f"{probability * 100:.1f} %"
 
 
 def others(answer: Answer, guesser: Guesser) -> str:

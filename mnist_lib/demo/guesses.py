@@ -14,6 +14,7 @@ from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_checkpoint
 from mnist_lib.summary import count_parameters
 
+SURE = 0.9  # a guess with less probability than this is none
 STAGES = 3  # first stages of a network whose maps are shown
 
 
@@ -31,6 +32,16 @@ class Answer:
     probabilities: dict[str, list[float]]
     maps: list[np.ndarray]
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the asked network is, and the others say the same.
+
+        Of scribbles that a network takes for a digit, another network mostly makes another digit.
+        """
+        asked, *_ = self.probabilities.values()
+        guesses = {int(np.argmax(each)) for each in self.probabilities.values()}
+        return max(asked) >= SURE and len(guesses) == 1
+
 
 class Guesser:
     """A trained network, and beside it the largest and the smallest of the journey.
@@ -47,10 +58,13 @@ class Guesser:
                 self.networks[step.name] = checkpoint_near(step, seed)
         self.parameters = {name: count_parameters(net) for name, net in self.networks.items()}
 
-    @torch.no_grad()
     def __call__(self, picture: np.ndarray) -> Answer:
         """What the networks say to a picture; raises as `to_digit` does."""
-        image = to_digit(picture)
+        return self.look(to_digit(picture))
+
+    @torch.no_grad()
+    def look(self, image: np.ndarray) -> Answer:
+        """What the networks say to a digit as they take it, uint8 (28, 28)."""
         x = as_batch(image[None])
         probabilities = {
             name: network(x).softmax(1)[0].tolist() for name, network in self.networks.items()
