@@ -569,7 +569,7 @@ def test_no_record_is_left_over(kind):
     assert {path.suffix for path in RESULTS.glob("runs/*/*")} <= {".json", ".pt"}
 
 
-ENOUGH = {"S0-6": 3, "S1": 3, "S2-3": 3, "S3-3": 3, "S3-x5": 3, "S4-6": 3}
+ENOUGH = {"S0-6": 5, "S1": 5, "S2-3": 5, "S3-3": 5, "S3-x5": 5, "S4-6": 5}
 
 
 @pytest.mark.parametrize("recipe", SYSTEMS, ids=lambda recipe: recipe.name)

@@ -4,6 +4,7 @@ Its pages come from the README, CONTRIBUTING, the notebooks as they are committe
 of the library; nothing is executed. A warning, such as a link to nowhere, is an error.
 """
 
+import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -36,7 +37,9 @@ def build(site: Path) -> int:
 
 
 if __name__ == "__main__":
-    site = Path(sys.argv[1] if sys.argv[1:] else PROJECT / "site")
+    parser = argparse.ArgumentParser(description="Build the site.")
+    parser.add_argument("folder", nargs="?", type=Path, default=PROJECT / "site")
+    site = parser.parse_args().folder
     if site.exists() and not (site / "searchindex.js").exists():
         sys.exit(f"{site} is there and no site of ours; name another folder, or remove it")
     if failed := build(site):

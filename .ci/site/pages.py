@@ -3,6 +3,7 @@
 So a link between README, CONTRIBUTING and notebooks leads to the same file as it does there.
 """
 
+import json
 import pkgutil
 import re
 import shutil
@@ -14,6 +15,8 @@ from mnist_lib.engine.environment import PROJECT
 from mnist_lib.runner.badges import BADGE
 
 DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md")
+TITLE = re.compile(r"# @title (.*)")
+WAYS = ("show", "hide")
 FASTEST = re.compile(r"<!-- fastest -->\n(.*?)<!-- /fastest -->", re.DOTALL)
 PICTURE = re.compile(
     r'<picture>\s*<source .*?srcset="(?P<dark>.*?)">\s*'
@@ -30,8 +33,7 @@ def gather(folder: Path) -> None:
         shutil.copy(PROJECT / name, folder)
     notebooks = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     for path in notebooks:
-        # a badge would be fetched from elsewhere; the page has a button in its place
-        write(folder / "notebooks" / path.name, BADGE.sub("", path.read_text(encoding="utf-8")))
+        write(folder / "notebooks" / path.name, as_page(path.read_text(encoding="utf-8")))
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     front, journey, *sections = split(both_pictures(BADGE.sub("", readme)))
     fastest = FASTEST.search(readme)[1]
@@ -45,6 +47,19 @@ def gather(folder: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def as_page(notebook: str) -> str:
+    """A notebook whose folded cells show their titles.
+
+    It has no badge: that would be fetched from elsewhere, and the page has a button in its place.
+    """
+    content = json.loads(BADGE.sub("", notebook))
+    for cell in content["cells"]:
+        if found := TITLE.match("".join(cell["source"])):
+            prompts = {f"code_prompt_{way}": f"{way.title()} code: {found[1]}" for way in WAYS}
+            cell["metadata"]["mystnb"] = prompts
+    return json.dumps(content)
 
 
 def lines_of(text: str) -> Iterator[tuple[str, bool]]:

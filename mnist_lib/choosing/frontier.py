@@ -9,8 +9,9 @@ from torch import nn
 
 from mnist_lib.data import MEAN, STD
 from mnist_lib.journey import ONE_CYCLE
-from mnist_lib.models import average_and_classify, conv_norm_relu, normalised, separable
+from mnist_lib.models import average_and_classify, conv_norm_relu, separable
 from mnist_lib.recipes import Recipe
+from mnist_lib.summary import count_parameters
 
 
 class Again(nn.Module):
@@ -108,14 +109,58 @@ def full_again() -> nn.Sequential:
     )
 
 
-def small_again(width: int = 20, distinct: int = 1, uses: int = 3) -> nn.Sequential:
+def small_again(
+    width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, is_residual: bool = False,
+    is_upright: bool = False,
+) -> nn.Sequential:  # fmt: skip
     """Separable layers, the last of them used several times."""
     return nn.Sequential(
-        conv_norm_relu(1, 8),
-        separable(8, width, pool=2),
+        *([Upright()] if is_upright else []),
+        conv_norm_relu(1, first),
+        separable(first, width, pool=2),
         *(separable(width, width) for _ in range(distinct)),
-        Again(in_two(width), width, uses),
+        Again(in_two(width), width, uses, is_residual),
         average_and_classify(width),
+    )
+
+
+def early(
+    width: int = 13, first: int = 12, squeezed: int = 8, depth: int = 5, is_upright: bool = False
+) -> nn.Sequential:
+    """The shape of step 06: pooled at once, squeezed, dense layers, the last three unpadded."""
+    widths = [squeezed] + [width] * depth
+    return nn.Sequential(
+        *([Upright()] if is_upright else []),
+        conv_norm_relu(1, first, 5, pool=2),
+        conv_norm_relu(first, squeezed, 1),
+        *(conv_norm_relu(widths[n], width, padding=int(n < depth - 3)) for n in range(depth)),
+        average_and_classify(width),
+    )
+
+
+def late(
+    width: int = 16, first: int = 8, squeezed: int = 8, depth: int = 3, is_upright: bool = False
+) -> nn.Sequential:
+    """The shape of 02-full: three layers before the pooling, squeezed, dense layers after it."""
+    widths = [squeezed] + [width] * depth
+    return nn.Sequential(
+        *([Upright()] if is_upright else []),
+        conv_norm_relu(1, first),
+        conv_norm_relu(first, 12),
+        conv_norm_relu(12, 12, pool=2),
+        conv_norm_relu(12, squeezed, 1),
+        *(conv_norm_relu(widths[n], width, padding=int(n < depth - 3)) for n in range(depth)),
+        average_and_classify(width),
+    )
+
+
+def as_wide_as(limit: int, network: partial) -> partial:
+    """The network with the largest width that this many parameters allow."""
+    widths = range(64, 1, -1)
+    return next(
+        wide
+        for wide in (partial(network, width=width) for width in widths)
+        if count_parameters(wide()) <= limit
     )
 
 
@@ -130,8 +175,8 @@ LOOKS = [
     look("12-dense-again", dense_again),
     look("12-wide-again", wide_again),
     look("12-full-again", full_again),
-    look("12-upright", lambda: nn.Sequential(Upright(), *normalised()), "step 06, digits upright"),
-    look("13-upright", lambda: nn.Sequential(Upright(), *small_again()), "digits upright"),
+    look("12-upright", partial(early, is_upright=True), "step 06, digits upright"),
+    look("13-upright", partial(small_again, is_upright=True), "digits upright"),
     look("13-again", small_again),
     look("13-wider-again", partial(small_again, 28, 0, 4), "28 channels, used four times"),
     look("13-again-batches-of-64", small_again, batch_size=64),

@@ -13,7 +13,7 @@ from mnist_lib.demo.ink import find_ink
 PAD = 300  # pixels of a drawing pad's side
 PEN = 20  # pixels, the width of its strokes
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LIKE_DIGITS = "BIOSZ"  # 8, 1, 0, 5 and 2, as far as anybody can tell
+LIKE_DIGITS = "BDIOSZ"  # 8, 0, 1, 0, 5 and 2, as far as anybody can tell
 FONTS = [
     "DejaVuSans", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSansMono",
     "STIXGeneral", "STIXGeneralItalic", "cmss10", "cmr10",

@@ -122,7 +122,7 @@ def search_recipes(options: argparse.Namespace) -> int:
     if (table := best(study)).empty:
         return complain([*problems, "no trial has ended well"])
     print(table.to_string())
-    print(f"wrote figures/{draw(study).name}")
+    print(f"wrote {draw(study)}")
     return complain(problems)
 
 

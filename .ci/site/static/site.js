@@ -1,2 +1,9 @@
 // Opened from a disk, a page may not read others: the search then shows titles without excerpts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// Numbers stay in one line, sentences may take several.
+addEventListener("DOMContentLoaded", () => {
+  for (const cell of document.querySelectorAll("table :is(td, tbody th)")) {
+    if (cell.textContent.length < 20) cell.classList.add("short");
+  }
+});

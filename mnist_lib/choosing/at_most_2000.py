@@ -1,0 +1,41 @@
+"""How accurate can 2,000 parameters be? A space for `python -m mnist_lib search`.
+
+Separable layers, the last of which is used several times, as wide as the limit allows. Eight epochs
+in place of 15, to try twice as many.
+"""
+
+from functools import partial
+
+from mnist_lib.augment import RandomAffine
+from mnist_lib.choosing.frontier import as_wide_as, small_again
+from mnist_lib.recipes import SGD, OneCycle, Recipe
+
+SEEDS = [1]
+MAX_PARAMETERS = 2_000
+
+
+def suggest(trial) -> Recipe:
+    return suggest_up_to(trial, MAX_PARAMETERS)
+
+
+def suggest_up_to(trial, limit: int) -> Recipe:
+    """A recipe with at most so many parameters."""
+    shape = partial(
+        small_again,
+        first=trial.suggest_int("first", 4, 12),
+        distinct=trial.suggest_int("distinct", 0, 2),
+        uses=trial.suggest_int("uses", 1, 5),
+        is_residual=trial.suggest_categorical("residual", [False, True]),
+        is_upright=trial.suggest_categorical("upright", [False, True]),
+    )
+    peak = trial.suggest_float("peak", 0.05, 0.6, log=True)
+    strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey
+    return Recipe(
+        "searched", f"at most {limit:,} parameters",
+        network=as_wide_as(limit, shape),
+        optimizer=SGD(peak, momentum=0.9),
+        schedule=OneCycle(peak, warmup=trial.suggest_float("warmup", 0.1, 0.4)),
+        augment=RandomAffine(5 * strength, 0.05 * strength, 0.05 * strength, 3 * strength),
+        batch_size=trial.suggest_categorical("batch", [64, 128]),
+        epochs=8,
+    )  # fmt: skip
