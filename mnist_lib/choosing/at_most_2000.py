@@ -27,6 +27,7 @@ def suggest_up_to(trial, limit: int) -> Recipe:
         uses=trial.suggest_int("uses", 1, 5),
         is_residual=trial.suggest_categorical("residual", [False, True]),
         is_upright=trial.suggest_categorical("upright", [False, True]),
+        is_weighted=trial.suggest_categorical("weighted average", [False, True]),
     )
     peak = trial.suggest_float("peak", 0.05, 0.6, log=True)
     strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey

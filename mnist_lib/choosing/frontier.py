@@ -1,5 +1,6 @@
 """First looks at what few parameters allow, on the first fold only, for notebooks 12 and 13."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -20,16 +21,30 @@ class Again(nn.Module):
     What is used again costs no parameters but those of the normalisation.
     """
 
-    def __init__(self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False):
+    def __init__(
+        self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False,
+        activate: Callable = torch.relu,
+    ):  # fmt: skip
         super().__init__()
-        self.convolve, self.is_residual = convolution, is_residual
+        self.convolve, self.is_residual, self.activate = convolution, is_residual, activate
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(uses))
 
     def forward(self, images):
         for norm in self.norms:
             changed = norm(self.convolve(images))
-            images = (images + changed if self.is_residual else changed).relu()
+            images = self.activate(images + changed if self.is_residual else changed)
         return images
+
+
+class WeightedAverage(nn.Module):
+    """(n, channels, side, side) to (n, channels): learned weights of places, for all channels."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((side, side), 1 / side**2))
+
+    def forward(self, images):
+        return (images * self.weight).sum((2, 3))
 
 
 class Upright(nn.Module):
@@ -111,7 +126,7 @@ def full_again() -> nn.Sequential:
 
 def small_again(
     width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, is_residual: bool = False,
-    is_upright: bool = False,
+    is_upright: bool = False, is_weighted: bool = False, activate: Callable = torch.relu,
 ) -> nn.Sequential:  # fmt: skip
     """Separable layers, the last of them used several times."""
     return nn.Sequential(
@@ -119,8 +134,12 @@ def small_again(
         conv_norm_relu(1, first),
         separable(first, width, pool=2),
         *(separable(width, width) for _ in range(distinct)),
-        Again(in_two(width), width, uses, is_residual),
-        average_and_classify(width),
+        Again(in_two(width), width, uses, is_residual, activate),
+        *(
+            [WeightedAverage(12 - 2 * distinct), nn.Linear(width, 10)]
+            if is_weighted
+            else [average_and_classify(width)]
+        ),
     )
 
 
