@@ -124,4 +124,5 @@ TARGETS = {
     ),
     WIDER.name: Target(mean_accuracy=0.9945, max_parameters=4_392),
     SMALL.name: Target(mean_accuracy=0.994, max_parameters=2_999),
+    "11-to-target": Target(mean_accuracy=0.994),
 }

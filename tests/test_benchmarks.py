@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -118,6 +119,12 @@ def test_threads_are_measured_idle_and_beside_a_busy_process(benchmark, digits, 
         "idle": [1, 2], "beside a busy process": [1, 2],
     }  # fmt: skip
     assert table["idle"][1]["median"] > 0
+
+
+def test_the_winner_and_a_tutorial_are_timed_from_their_start_to_their_end(benchmark, digits):
+    to_target = benchmark("to_target")
+    assert to_target.winner(1, "cpu", images=512) > 0
+    assert to_target.tutorial(replace(system("S4-6"), epochs=1), "cpu", images=256) > 0
 
 
 def test_overheads_are_measured(benchmark):

@@ -18,7 +18,7 @@ from mnist_lib.engine.download import FILES, raw_folder, unpacked
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published.systems import SYSTEMS
-from mnist_lib.races.to_target import TO_TARGET
+from mnist_lib.races.to_target import TO_TARGET, WINNER
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import as_record, weights_of
 from mnist_lib.train import fit
@@ -91,7 +91,8 @@ def find(name: str) -> Recipe:
     """
     if ":" in name:
         return find_in_module(*name.split(":", 1))
-    recipes = {recipe.name: recipe for recipe in [*candidates_of(), *TO_TARGET, *SYSTEMS, *JOURNEY]}
+    known = [*candidates_of(), *TO_TARGET, WINNER, *SYSTEMS, *JOURNEY]
+    recipes = {recipe.name: recipe for recipe in known}
     if name not in recipes:
         alike = [known for known in recipes if known.lower().startswith(name.lower())]
         alike = alike or difflib.get_close_matches(name, recipes, n=5, cutoff=0.4) or recipes

@@ -1,0 +1,97 @@
+"""How long to 99.40 %: the winner of notebook 11's second race beside the trainings of tutorials.
+
+python benchmarks/to_target.py [--rounds 3] [--quick]
+
+All in one run and by turns: the winner's whole training, then the plain loop (plain.py, two workers
+that prepare images beside it) for all 15 epochs of a published system with an evaluation after
+each. About 40 idle minutes; it writes results/to-target-cpu.json.
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import replace
+
+import plain
+import torch
+from platformdirs import user_cache_dir
+from torch.utils.data import DataLoader, Subset
+from torchvision import transforms
+from torchvision.datasets import MNIST
+
+from mnist_lib.data import load_mnist
+from mnist_lib.engine.device import choose_device, describe_machine
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.engine.files import write_atomically
+from mnist_lib.published.systems import system
+from mnist_lib.races.to_target import WINNER
+from mnist_lib.recipes import Recipe
+from mnist_lib.train import fit
+
+TUTORIALS = ["S4-6", "S0-6"]
+WORKERS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="the winner beside two tutorials, whole")
+    parser.add_argument("--rounds", type=int, default=1, help="of all")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--quick", action="store_true", help="only to see that it works")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    load_mnist()  # the plain loop reads its files
+    torch.set_num_threads(1)
+    found = {"machine": describe_machine(device), "winner": WINNER.fingerprint()}
+    found |= {"workers": WORKERS, "rounds": []}
+    images = 640 if options.quick else 60_000
+    for number in range(options.rounds):
+        seconds = {}
+        for name in TUTORIALS:
+            recipe = replace(system(name), epochs=1) if options.quick else system(name)
+            seconds[f"winner beside {name}"] = winner(number + 1, device, images)
+            seconds[name] = tutorial(recipe, device, images)
+        print(json.dumps(seconds), flush=True)
+        found["rounds"].append(seconds)
+    if not options.quick:
+        path = PROJECT / "results" / f"to-target-{device.split(':')[0]}.json"
+        write_atomically(path, json.dumps(found, indent=1) + "\n")
+        print(f"wrote {path.name}; page 11 shows it")
+
+
+def winner(seed: int, device: str, images: int = 60_000) -> float:
+    """Wall seconds of the winner's training and of an evaluation after each epoch."""
+    digits = load_mnist(fold=WINNER.fold(seed)).first(images)
+    return fit(WINNER, digits, seed, device, quiet=True).seconds
+
+
+def tutorial(recipe: Recipe, device: str, images: int = 60_000) -> float:
+    """The same of a published system by the plain loop."""
+    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
+    model = plain.build_network(recipe).to(device)
+    optimizer = plain.build_optimizer(recipe.optimizer, model)
+    batches = plain.loader(recipe, root, images, WORKERS, device)
+    schedule = recipe.schedule.build(optimizer, len(batches), recipe.epochs)
+    test = MNIST(root, train=False, transform=transforms.Compose(plain.TO_TENSOR))
+    test = Subset(test, range(min(images, len(test))))
+    test_batches = DataLoader(test, recipe.batch_size, num_workers=WORKERS)
+    started = time.perf_counter()
+    for _ in range(recipe.epochs):
+        plain.train_epoch(model, batches, optimizer, schedule, device)
+        evaluate(model, test_batches, device)
+    return time.perf_counter() - started
+
+
+@torch.no_grad()
+def evaluate(model, batches: DataLoader, device: str) -> float:
+    """Accuracy, as tutorials compute it."""
+    model.eval()
+    correct = 0
+    for images, labels in batches:
+        guesses = model(images.to(device)).argmax(dim=1)
+        correct += guesses.eq(labels.to(device)).sum().item()
+    return correct / len(batches.dataset)
+
+
+if __name__ == "__main__":
+    main()
