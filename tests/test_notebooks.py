@@ -27,7 +27,7 @@ from mnist_lib.engine.progress import epoch_line
 from mnist_lib.engine.store import RUNS, TRIALS, as_json
 from mnist_lib.published.comparison import comparison
 from mnist_lib.published.systems import SYSTEMS, system
-from mnist_lib.races.to_target import TO_TARGET
+from mnist_lib.races.to_target import TO_TARGET, WINNER
 from mnist_lib.results import ledger, verdict
 from mnist_lib.runner import report
 from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
@@ -562,7 +562,7 @@ def test_every_step_has_its_records(recipe):
 @pytest.mark.parametrize("kind", [RUNS, TRIALS])
 def test_no_record_is_left_over(kind):
     """Records of older settings, or of recipes that are no more, would only confuse."""
-    recipes = [*journey.JOURNEY, *SYSTEMS] if kind == RUNS else CANDIDATES
+    recipes = [*journey.JOURNEY, WINNER, *SYSTEMS] if kind == RUNS else CANDIDATES
     known = {(recipe.name, recipe.fingerprint()) for recipe in recipes}
     found = {(r["recipe"], r["fingerprint"]) for r in records.load_records(kind=kind)}
     assert found and found <= known
