@@ -158,9 +158,9 @@ def test_empty_pad_scribble_and_several_digits_get_their_words(page):
 
 def test_the_percentages_are_named_and_there_are_none_without_an_answer(page):
     clear(page)
-    assert "probability of each digit" in page.locator(".bars").inner_text()
+    assert "confidence in each digit" in page.locator(".bars").inner_text()
     assert "%" not in page.locator(".answer").inner_text()
-    assert "probability of" in draw(page, SEVEN)
+    assert "confidence of" in draw(page, SEVEN)
 
 
 def test_a_photo_is_read(page, tmp_path):

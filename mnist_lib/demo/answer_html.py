@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from mnist_lib.demo.guesses import Answer, Guesser
+from mnist_lib.demo.guesses import SURE, Answer, Guesser
 
 WELCOME = "Draw a digit from 0 to 9, or paste a photo of one."
 
@@ -15,9 +15,11 @@ def as_html(answer: Answer, guesser: Guesser) -> str:
     """The guess in large, ten bars, the 28x28 picture, and two other networks side by side."""
     main = answer.probabilities[guesser.recipe.name]
     guess, certainty = in_words(main)
-    word = f"<b>{guess}</b> with a probability of {certainty}"
-    if not answer.is_sure:
-        word = f"<b>?</b> The networks are not sure: a scribble, or a {guess} ({certainty})"
+    word = f"<b>{guess}</b> with a confidence of {certainty}"
+    if max(main) < SURE:
+        word = f"<b>?</b> Not sure. Most likely {guess} ({certainty}), if it is a digit."
+    elif not answer.is_sure:
+        word = f"<b>?</b> The networks disagree. This one says {guess} ({certainty})."
     picture = (
         f"<figure>{img(answer.image, 'what the network sees', 6)}"
         "<figcaption>what the network sees</figcaption></figure>"
@@ -35,9 +37,10 @@ def page(word: str, rest: str) -> str:
 
 
 def in_words(probabilities: list[float]) -> tuple[int, str]:
-    """The guess and its probability: 7, '99 %'."""
+    """The guess and its probability: 7, '95 %'; it is never quite certain."""
     guess = int(np.argmax(probabilities))
-    return guess, f"{probabilities[guess]:.0%}".replace("%", " %")
+    probability = probabilities[guess]
+    return guess, "more than 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
 def bars(probabilities: list[float | None]) -> str:
@@ -46,7 +49,7 @@ def bars(probabilities: list[float | None]) -> str:
         f'{digit}<i><i style="width:{p or 0:.1%}"></i></i><span>{percent(p)}</span>'
         for digit, p in enumerate(probabilities)
     )
-    return f'<div class="bars"><p>probability of each digit</p>{"".join(rows)}</div>'
+    return f'<div class="bars"><p>confidence in each digit</p>{"".join(rows)}</div>'
 
 
 def percent(probability: float | None) -> str:

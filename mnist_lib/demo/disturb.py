@@ -73,7 +73,7 @@ def to_pixels(images: torch.Tensor) -> torch.Tensor:
 
 DISTURBANCES = [
     Disturbance("rotation in degrees", turned, (5, 15, 30, 45)),
-    Disturbance("shift in pixels", shifted, (1, 2, 3, 4)),  # further, and ink is cut off
+    Disturbance("shift in pixels", shifted, (1, 2, 3, 4)),
     Disturbance("scale", scaled, (0.6, 0.8, 1.2, 1.4), none=1),
     Disturbance("thickness in pixels more", thickened, (-1, 1, 2, 3)),
     Disturbance("noise, standard deviation", noisy, (0.1, 0.2, 0.3, 0.5)),

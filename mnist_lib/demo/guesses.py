@@ -34,10 +34,7 @@ class Answer:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the asked network is, and the others say the same.
-
-        Of scribbles that a network takes for a digit, another network mostly makes another digit.
-        """
+        """Whether the asked network is, and the others agree: of a scribble they seldom do."""
         asked, *_ = self.probabilities.values()
         guesses = {int(np.argmax(each)) for each in self.probabilities.values()}
         return max(asked) >= SURE and len(guesses) == 1
