@@ -153,8 +153,8 @@ def test_the_first_screen_names_the_small_step_where_it_is_recorded(steps, train
     monkeypatch.setattr(journey, "SMALL", steps[0])
     save(trained(steps[0], 2))
     first, second = report.headlines().split("\n\n")
-    for line, recipe in ((first, steps[1]), (second, steps[0])):
-        assert line == report.headline(recipe)
+    assert first == f"Accurate: {report.headline(steps[1])}"
+    assert second == f"Small: {report.headline(steps[0])}"
 
 
 def test_the_table_has_as_many_cells_in_every_line(steps, trained):
