@@ -18,6 +18,7 @@ import optuna
 import pandas as pd
 from dask.system import CPU_COUNT
 from distributed import as_completed
+from matplotlib.figure import Figure
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -39,6 +40,7 @@ from mnist_lib.visualize import new_figure
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 UNTOUCHED_TRIALS = 10  # so many must have ended well before others are compared with them
 UNTOUCHED_EPOCHS = 4  # no trial is pruned before it has had a chance
+IN_A_ROW = 4  # pictures
 HOPELESS = 3  # failures without a single success, and the search is given up
 
 
@@ -201,25 +203,34 @@ def best(study: optuna.Study, count: int = 10) -> pd.DataFrame:
 
 
 def draw(study: optuna.Study) -> Path:
-    """What mattered: accuracy against each suggestion, the most important first; returns the path.
+    """Write the picture of what mattered; returns its path."""
+    path = output_folder().parent / "figures" / f"search-{study.study_name}.png"
+    write_atomically(path, as_png(what_mattered(study)))
+    return path
+
+
+def what_mattered(study: optuna.Study) -> Figure:
+    """Accuracy against each suggestion, the most important first.
 
     Importance is that of PED-ANOVA (Watanabe et al. 2023): how far the suggestions of the best
     tenth are from those of all.
     """
     table = pd.DataFrame([{**trial.params, "": trial.value * 100} for trial in completed(study)])
     weights = importances(study)
-    columns = max(1, len(weights))
-    figure, axes = new_figure(3.2 * columns, 3, columns=columns, sharey=True, squeeze=False)
-    for ax, (name, weight) in zip(axes[0], weights.items(), strict=False):
+    columns = min(IN_A_ROW, max(1, len(weights)))
+    rows = max(1, -(-len(weights) // columns))
+    figure, axes = new_figure(3.2 * columns, 3 * rows, rows, columns, sharey=True, squeeze=False)
+    for ax in axes.flat[len(weights) :]:
+        ax.axis("off")
+    for ax, (name, weight) in zip(axes.flat, weights.items(), strict=False):
         values = table[name]
         ax.plot(
             values if values.dtype.kind in "if" else values.astype(str), table[""], "o", alpha=0.5
         )
         ax.set(xlabel=name, title=f"importance {weight:.0%}")
-    axes[0][0].set_ylabel("validation accuracy (%)")
-    path = output_folder().parent / "figures" / f"search-{study.study_name}.png"
-    write_atomically(path, as_png(figure))
-    return path
+    for ax in axes[:, 0]:
+        ax.set_ylabel("validation accuracy (%)")
+    return figure
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
