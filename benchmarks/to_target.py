@@ -56,7 +56,7 @@ def main() -> None:
     if not options.quick:
         path = PROJECT / "results" / f"to-target-{device.split(':')[0]}.json"
         write_atomically(path, json.dumps(found, indent=1) + "\n")
-        print(f"wrote {path.name}; page 11 shows it")
+        print(f"wrote {path.name}")
 
 
 def winner(seed: int, device: str, images: int = 60_000) -> float:

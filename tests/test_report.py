@@ -130,7 +130,7 @@ def test_the_report_is_made_from_the_records(steps, trained, results, readme, no
     assert [line.split(" | ")[0] for line in table[2:]] == ["| 01-first", "| 02-second"]
     runs = finals(steps[1])
     assert f"**{mean_and_deviation(runs['test_accuracy'])} test accuracy** (2 seeds, " in text
-    assert "with 1,940 parameters in 1 epochs, 0 s." in text
+    assert "with 1,940 parameters in 1 epochs." in text
 
     before = [path.read_bytes() for path in written]
     assert report.rebuild() == (written, [])

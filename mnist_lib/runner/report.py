@@ -27,7 +27,7 @@ from mnist_lib.races.store import load_race
 from mnist_lib.races.to_target import WINNER
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
-from mnist_lib.results import finals, ledger, mean_and_deviation, trials
+from mnist_lib.results import finals, ledger, mean_and_deviation, trials, verdict
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
@@ -125,19 +125,21 @@ def mistakes() -> Figure:
 
 def headlines() -> str:
     """The most accurate step, the small and the fast one, for the README's first screen."""
-    known = {"Accurate": journey.BEST, "Small": journey.SMALL, "Fast": WINNER}
+    known = {"Accurate": journey.BEST, "Small": journey.SMALL, "Soon": WINNER}
     shown = {w: r for w, r in known.items() if r == journey.BEST or records_of(r)}
     return "\n\n".join(f"{word}: {headline(recipe)}" for word, recipe in shown.items())
 
 
 def headline(recipe: Recipe) -> str:
     """The result of a step in one sentence."""
-    runs = finals(recipe)
+    runs, target = finals(recipe), journey.TARGETS.get(recipe.name)
+    is_met = target and all(check.holds for check in verdict(target, records_of(recipe)))
+    outcome = f", its target {'met' if is_met else 'missed'}" if target else ""
     return (
-        f"**{mean_and_deviation(runs['test_accuracy'])} test accuracy** "
+        f"{recipe.name}, **{mean_and_deviation(runs['test_accuracy'])} test accuracy** "
         f"({len(runs)} seeds, {runs['errors'].min()}–{runs['errors'].max()} errors of 10,000, "
         f"last epoch) with {runs['parameters'].iloc[0]:,} parameters "
-        f"in {runs['epochs'].iloc[0]} epochs, {runs['seconds'].median():.0f} s."
+        f"in {runs['epochs'].iloc[0]} epochs{outcome}."
     )
 
 
