@@ -60,13 +60,14 @@ def accuracies(table: pd.DataFrame, recipe: str, disturbance) -> pd.DataFrame:
 
 
 def show_robustness(table: pd.DataFrame) -> Figure:
-    """Error against strength for each disturbance: a recipe's mean, and a thin line a seed."""
+    """Error against strength for each disturbance: a recipe's mean, and a band from seed to seed."""
     figure, axes = new_figure(9, 5.6, 2, 3, sharey=True)
     for axis, each in zip(axes.flat, DISTURBANCES, strict=False):
         for recipe in table["recipe"].unique():
             errors = 100 * (1 - accuracies(table, recipe, each))
             (line,) = axis.plot(errors.mean(axis=1), "o-", markersize=3, label=recipe)
-            axis.plot(errors, color=line.get_color(), alpha=0.3, linewidth=0.6)
+            band = dict(color=line.get_color(), alpha=0.18, linewidth=0)
+            axis.fill_between(errors.index, errors.min(axis=1), errors.max(axis=1), **band)
         error_axis(axis, 0.3, 95)
         axis.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axis.set(xlabel=each.name, ylabel="error in %" if axis in axes[:, 0] else "")
