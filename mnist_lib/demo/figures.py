@@ -60,7 +60,7 @@ def accuracies(table: pd.DataFrame, recipe: str, disturbance) -> pd.DataFrame:
 
 
 def show_robustness(table: pd.DataFrame) -> Figure:
-    """Error against strength for each disturbance: a recipe's mean, and a band from seed to seed."""
+    """Error against strength for each disturbance: a recipe's mean, and a band of its seeds."""
     figure, axes = new_figure(9, 5.6, 2, 3, sharey=True)
     for axis, each in zip(axes.flat, DISTURBANCES, strict=False):
         for recipe in table["recipe"].unique():
