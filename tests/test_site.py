@@ -137,7 +137,7 @@ def test_a_notebook_shows_its_saved_pictures_and_folds_its_set_up(pages, path):
     assert len(pictures) == sum("image/png" in data for data in outputs)
     tags = [" ".join(cell["metadata"].get("tags", [])) for cell in cells]
     folded = sum("hide-" in of_cell for of_cell in tags)
-    assert page.html.count(">Show code<") == folded > 0
+    assert page.html.count(">Show code: ") == folded > 0  # each with its title
 
 
 def test_the_reference_says_what_the_docstrings_say(pages):
