@@ -6,9 +6,8 @@ in place of 15, to try twice as many.
 
 from functools import partial
 
-from mnist_lib.augment import RandomAffine
-from mnist_lib.choosing.frontier import as_wide_as, small_again
-from mnist_lib.recipes import SGD, OneCycle, Recipe
+from mnist_lib.choosing.frontier import as_wide_as, small_again, suggest_recipe
+from mnist_lib.recipes import Recipe
 
 SEEDS = [1]
 MAX_PARAMETERS = 2_000
@@ -29,14 +28,5 @@ def suggest_up_to(trial, limit: int) -> Recipe:
         is_upright=trial.suggest_categorical("upright", [False, True]),
         is_weighted=trial.suggest_categorical("weighted average", [False, True]),
     )
-    peak = trial.suggest_float("peak", 0.05, 0.6, log=True)
-    strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey
-    return Recipe(
-        "searched", f"at most {limit:,} parameters",
-        network=as_wide_as(limit, shape),
-        optimizer=SGD(peak, momentum=0.9),
-        schedule=OneCycle(peak, warmup=trial.suggest_float("warmup", 0.1, 0.4)),
-        augment=RandomAffine(5 * strength, 0.05 * strength, 0.05 * strength, 3 * strength),
-        batch_size=trial.suggest_categorical("batch", [64, 128]),
-        epochs=8,
-    )  # fmt: skip
+    change = f"at most {limit:,} parameters"
+    return suggest_recipe(trial, as_wide_as(limit, shape), change, highest_rate=0.6)

@@ -6,9 +6,8 @@ of 15, to try twice as many.
 
 from functools import partial
 
-from mnist_lib.augment import RandomAffine
-from mnist_lib.choosing.frontier import as_wide_as, early, late
-from mnist_lib.recipes import SGD, OneCycle, Recipe
+from mnist_lib.choosing.frontier import as_wide_as, early, late, suggest_recipe
+from mnist_lib.recipes import Recipe
 
 SEEDS = [1]
 MAX_PARAMETERS = 7_999
@@ -23,15 +22,7 @@ def suggest(trial) -> Recipe:
         depth=trial.suggest_int("depth", 3, 6),
         is_upright=trial.suggest_categorical("upright", [False, True]),
     )
-    peak = trial.suggest_float("peak", 0.05, 0.5, log=True)
-    decay = trial.suggest_categorical("weight decay", [0.0, 1e-4, 5e-4])
-    strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey
-    return Recipe(
-        "searched", "fewer than 8,000 parameters",
-        network=as_wide_as(MAX_PARAMETERS, shape),
-        optimizer=SGD(peak, momentum=0.9, weight_decay=decay),
-        schedule=OneCycle(peak, warmup=trial.suggest_float("warmup", 0.1, 0.4)),
-        augment=RandomAffine(5 * strength, 0.05 * strength, 0.05 * strength, 3 * strength),
-        batch_size=trial.suggest_categorical("batch", [64, 128]),
-        epochs=8,
+    return suggest_recipe(
+        trial, as_wide_as(MAX_PARAMETERS, shape), "fewer than 8,000 parameters", highest_rate=0.5,
+        weight_decay=trial.suggest_categorical("weight decay", [0.0, 1e-4, 5e-4]),
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """First looks at what few parameters allow, on the first fold only, for notebooks 12 and 13."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -8,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mnist_lib.augment import RandomAffine
 from mnist_lib.data import MEAN, STD
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.models import average_and_classify, conv_norm_relu, separable
-from mnist_lib.recipes import Recipe
+from mnist_lib.recipes import SGD, OneCycle, Recipe
 from mnist_lib.summary import count_parameters
 
 
@@ -21,18 +21,15 @@ class Again(nn.Module):
     What is used again costs no parameters but those of the normalisation.
     """
 
-    def __init__(
-        self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False,
-        activate: Callable = torch.relu,
-    ):  # fmt: skip
+    def __init__(self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False):
         super().__init__()
-        self.convolve, self.is_residual, self.activate = convolution, is_residual, activate
+        self.convolve, self.is_residual = convolution, is_residual
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(uses))
 
     def forward(self, images):
         for norm in self.norms:
             changed = norm(self.convolve(images))
-            images = self.activate(images + changed if self.is_residual else changed)
+            images = (images + changed if self.is_residual else changed).relu()
         return images
 
 
@@ -66,6 +63,11 @@ class Upright(nn.Module):
         matrix = torch.stack([one, slant, -slant * y, zero, one, zero], dim=1).view(-1, 2, 3)
         grid = F.affine_grid(matrix, list(images.shape), align_corners=True)
         return F.grid_sample(images - black, grid, align_corners=True) + black
+
+
+def uprighting(is_upright: bool) -> list[nn.Module]:
+    """`Upright` where it is asked for."""
+    return [Upright()] if is_upright else []
 
 
 def dense(width: int) -> nn.Conv2d:
@@ -126,15 +128,15 @@ def full_again() -> nn.Sequential:
 
 def small_again(
     width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, is_residual: bool = False,
-    is_upright: bool = False, is_weighted: bool = False, activate: Callable = torch.relu,
+    is_upright: bool = False, is_weighted: bool = False,
 ) -> nn.Sequential:  # fmt: skip
     """Separable layers, the last of them used several times."""
     return nn.Sequential(
-        *([Upright()] if is_upright else []),
+        *uprighting(is_upright),
         conv_norm_relu(1, first),
         separable(first, width, pool=2),
         *(separable(width, width) for _ in range(distinct)),
-        Again(in_two(width), width, uses, is_residual, activate),
+        Again(in_two(width), width, uses, is_residual),
         *(
             [WeightedAverage(12 - 2 * distinct), nn.Linear(width, 10)]
             if is_weighted
@@ -143,16 +145,21 @@ def small_again(
     )
 
 
+def dense_layers(n_in: int, width: int, depth: int) -> list[nn.Module]:
+    """So many 3x3 layers, the last three of them unpadded."""
+    widths = [n_in] + [width] * depth
+    return [conv_norm_relu(widths[n], width, padding=int(n < depth - 3)) for n in range(depth)]
+
+
 def early(
     width: int = 13, first: int = 12, squeezed: int = 8, depth: int = 5, is_upright: bool = False
 ) -> nn.Sequential:
     """The shape of step 06: pooled at once, squeezed, dense layers, the last three unpadded."""
-    widths = [squeezed] + [width] * depth
     return nn.Sequential(
-        *([Upright()] if is_upright else []),
+        *uprighting(is_upright),
         conv_norm_relu(1, first, 5, pool=2),
         conv_norm_relu(first, squeezed, 1),
-        *(conv_norm_relu(widths[n], width, padding=int(n < depth - 3)) for n in range(depth)),
+        *dense_layers(squeezed, width, depth),
         average_and_classify(width),
     )
 
@@ -161,14 +168,13 @@ def late(
     width: int = 16, first: int = 8, squeezed: int = 8, depth: int = 3, is_upright: bool = False
 ) -> nn.Sequential:
     """The shape of 02-full: three layers before the pooling, squeezed, dense layers after it."""
-    widths = [squeezed] + [width] * depth
     return nn.Sequential(
-        *([Upright()] if is_upright else []),
+        *uprighting(is_upright),
         conv_norm_relu(1, first),
         conv_norm_relu(first, 12),
         conv_norm_relu(12, 12, pool=2),
         conv_norm_relu(12, squeezed, 1),
-        *(conv_norm_relu(widths[n], width, padding=int(n < depth - 3)) for n in range(depth)),
+        *dense_layers(squeezed, width, depth),
         average_and_classify(width),
     )
 
@@ -181,6 +187,23 @@ def as_wide_as(limit: int, network: partial) -> partial:
         for wide in (partial(network, width=width) for width in widths)
         if count_parameters(wide()) <= limit
     )
+
+
+def suggest_recipe(
+    trial, network, change: str, highest_rate: float, weight_decay: float = 0.0
+) -> Recipe:
+    """What the spaces of few parameters search beside the network; eight epochs."""
+    peak = trial.suggest_float("peak", 0.05, highest_rate, log=True)
+    strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey
+    return Recipe(
+        "searched", change,
+        network=network,
+        optimizer=SGD(peak, momentum=0.9, weight_decay=weight_decay),
+        schedule=OneCycle(peak, warmup=trial.suggest_float("warmup", 0.1, 0.4)),
+        augment=RandomAffine(5 * strength, 0.05 * strength, 0.05 * strength, 3 * strength),
+        batch_size=trial.suggest_categorical("batch", [64, 128]),
+        epochs=8,
+    )  # fmt: skip
 
 
 def look(name: str, network, change: str = "", **changes) -> Recipe:
