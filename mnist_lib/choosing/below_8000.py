@@ -1,6 +1,6 @@
 """How accurate can fewer than 8,000 parameters be? A space for `python -m mnist_lib search`.
 
-Both families of step 02, pooled early and late, as wide as the limit allows. Eight epochs in place
+Both families of step 02, pooled early and late, as wide as the limit allows. Six epochs in place
 of 15, to try twice as many.
 """
 

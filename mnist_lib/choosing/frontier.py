@@ -128,17 +128,17 @@ def full_again() -> nn.Sequential:
 
 def small_again(
     width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, is_residual: bool = False,
-    is_upright: bool = False, is_weighted: bool = False,
+    is_upright: bool = False, is_weighted: bool = False, is_early: bool = False,
 ) -> nn.Sequential:  # fmt: skip
     """Separable layers, the last of them used several times."""
     return nn.Sequential(
         *uprighting(is_upright),
-        conv_norm_relu(1, first),
-        separable(first, width, pool=2),
+        conv_norm_relu(1, first, 5, pool=2) if is_early else conv_norm_relu(1, first),
+        separable(first, width, pool=1 if is_early else 2),
         *(separable(width, width) for _ in range(distinct)),
         Again(in_two(width), width, uses, is_residual),
         *(
-            [WeightedAverage(12 - 2 * distinct), nn.Linear(width, 10)]
+            [WeightedAverage(12 - 2 * (distinct + is_early)), nn.Linear(width, 10)]
             if is_weighted
             else [average_and_classify(width)]
         ),
@@ -192,7 +192,7 @@ def as_wide_as(limit: int, network: partial) -> partial:
 def suggest_recipe(
     trial, network, change: str, highest_rate: float, weight_decay: float = 0.0
 ) -> Recipe:
-    """What the spaces of few parameters search beside the network; eight epochs."""
+    """What the spaces of few parameters search beside the network; six epochs."""
     peak = trial.suggest_float("peak", 0.05, highest_rate, log=True)
     strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey
     return Recipe(
@@ -202,7 +202,7 @@ def suggest_recipe(
         schedule=OneCycle(peak, warmup=trial.suggest_float("warmup", 0.1, 0.4)),
         augment=RandomAffine(5 * strength, 0.05 * strength, 0.05 * strength, 3 * strength),
         batch_size=trial.suggest_categorical("batch", [64, 128]),
-        epochs=8,
+        epochs=6,
     )  # fmt: skip
 
 
