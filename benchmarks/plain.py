@@ -70,11 +70,10 @@ def prepare(recipe: Recipe, images: int, device: str) -> None:
     """One loop for each number of workers, with one thread as the library's."""
     torch.set_num_threads(1)
     set_start_method(None, force=True)  # the workers start as in any script
-    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
     for workers in WORKERS:
         model = build_network(recipe).to(device)
         optimizer = build_optimizer(recipe.optimizer, model)
-        batches = loader(recipe, root, images, workers, device)
+        batches = loader(recipe, images, workers, device)
         schedule = recipe.schedule.build(optimizer, len(batches), 1_000)
         LOOPS[workers] = partial(train_epoch, model, batches, optimizer, schedule, device)
 
@@ -100,9 +99,15 @@ def build_network(recipe: Recipe) -> nn.Module:
     return model
 
 
-def loader(recipe: Recipe, root: str, images: int, workers: int, device: str) -> DataLoader:
+def digits(train: bool, transform) -> MNIST:
+    """The files that the library has fetched, as a tutorial reads them."""
+    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
+    return MNIST(root, train=train, transform=transform)
+
+
+def loader(recipe: Recipe, images: int, workers: int, device: str) -> DataLoader:
     """The first images of the training set, as the tutorial of this step loads them."""
-    dataset = MNIST(root, train=True, transform=TRANSFORMS[recipe.name])
+    dataset = digits(train=True, transform=TRANSFORMS[recipe.name])
     few, on_gpu = Subset(dataset, range(images)), device.startswith("cuda")
     return DataLoader(few, recipe.batch_size, shuffle=True, num_workers=workers, pin_memory=on_gpu)
 

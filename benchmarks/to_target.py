@@ -9,16 +9,13 @@ each. About 40 idle minutes; it writes results/to-target-cpu.json.
 
 import argparse
 import json
-import os
 import time
 from dataclasses import replace
 
 import plain
 import torch
-from platformdirs import user_cache_dir
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
-from torchvision.datasets import MNIST
 
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.device import choose_device, describe_machine
@@ -67,12 +64,11 @@ def winner(seed: int, device: str, images: int = 60_000) -> float:
 
 def tutorial(recipe: Recipe, device: str, images: int = 60_000) -> float:
     """The same of a published system by the plain loop."""
-    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
     model = plain.build_network(recipe).to(device)
     optimizer = plain.build_optimizer(recipe.optimizer, model)
-    batches = plain.loader(recipe, root, images, WORKERS, device)
+    batches = plain.loader(recipe, images, WORKERS, device)
     schedule = recipe.schedule.build(optimizer, len(batches), recipe.epochs)
-    test = MNIST(root, train=False, transform=transforms.Compose(plain.TO_TENSOR))
+    test = plain.digits(train=False, transform=transforms.Compose(plain.TO_TENSOR))
     test = Subset(test, range(min(images, len(test))))
     test_batches = DataLoader(test, recipe.batch_size, num_workers=WORKERS)
     started = time.perf_counter()

@@ -16,7 +16,6 @@ from mnist_lib.runner.badges import BADGE
 
 DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md")
 TITLE = re.compile(r"# @title (.*)")
-WAYS = ("show", "hide")
 FASTEST = re.compile(r"<!-- fastest -->\n(.*?)<!-- /fastest -->", re.DOTALL)
 PICTURE = re.compile(
     r'<picture>\s*<source .*?srcset="(?P<dark>.*?)">\s*'
@@ -57,8 +56,10 @@ def as_page(notebook: str) -> str:
     content = json.loads(BADGE.sub("", notebook))
     for cell in content["cells"]:
         if found := TITLE.match("".join(cell["source"])):
-            prompts = {f"code_prompt_{way}": f"{way.title()} code: {found[1]}" for way in WAYS}
-            cell["metadata"]["mystnb"] = prompts
+            cell["metadata"]["mystnb"] = {
+                "code_prompt_show": f"Show code: {found[1]}",
+                "code_prompt_hide": f"Hide code: {found[1]}",
+            }
     return json.dumps(content)
 
 

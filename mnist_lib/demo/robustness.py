@@ -19,6 +19,7 @@ from mnist_lib.train import predict
 NETWORK, LOOK = ["recipe", "seed", "weights"], ["disturbance", "strength"]
 MEASURED = ["accuracy", "confidence", "calibration_error"]
 CLEAN = "none"
+LOOKS = [(each.name, strength) for each in DISTURBANCES for strength in each.strengths]
 SHORT = 200  # digits of a shortened run
 
 
@@ -40,7 +41,7 @@ def measure(
         model = load_checkpoint(recipe, seed)
         key = {"recipe": recipe.name, "seed": seed, "weights": hash_of(model)}
         rows = table[(table[NETWORK] == list(key.values())).all(axis=1)]
-        if {*map(tuple, rows[LOOK].to_numpy())} != looks():
+        if {*map(tuple, rows[LOOK].to_numpy())} != {(CLEAN, 0), *LOOKS}:
             number = SHORT if is_short() else len(labels)
             sets = sets or disturbed(images[:number])
             rows = pd.DataFrame(
@@ -55,11 +56,6 @@ def measure(
                 write_atomically(path(), table.to_csv(index=False))
         found.append(rows)
     return pd.concat(found, ignore_index=True)
-
-
-def looks() -> set[tuple[str, float]]:
-    """All that a network is shown, undisturbed digits too."""
-    return {(CLEAN, 0)} | {(each.name, s) for each in DISTURBANCES for s in each.strengths}
 
 
 def path() -> Path:

@@ -94,7 +94,7 @@ def find(name: str) -> Recipe:
     known = [*candidates_of(), *TO_TARGET, WINNER, *SYSTEMS, *JOURNEY]
     recipes = {recipe.name: recipe for recipe in known}
     if name not in recipes:
-        alike = [known for known in recipes if known.lower().startswith(name.lower())]
+        alike = [other for other in recipes if other.lower().startswith(name.lower())]
         alike = alike or difflib.get_close_matches(name, recipes, n=5, cutoff=0.4) or recipes
         raise ValueError(f"there is no recipe '{name}'; there are {', '.join(alike)}")
     return recipes[name]
