@@ -13,7 +13,8 @@ from mnist_lib.engine.environment import output_folder
 from mnist_lib.recipes import SGD
 from mnist_lib.runner import search
 from mnist_lib.runner.command_line import main
-from mnist_lib.runner.search import Space, begin_again, best, load_space, measure, open_study
+from mnist_lib.runner.search import Space, begin_again, load_space, measure, open_study
+from mnist_lib.runner.searched import best
 
 SPACE = """
 from dataclasses import replace
@@ -165,6 +166,14 @@ def test_trials_of_another_space_do_not_count(tmp_path, capsys):
     file.write_text(SPACE.replace("[1, 2]", "[1]"))
     assert main(["search", str(file)]) == 2
     assert "holds the trials of another rates.py" in capsys.readouterr().err
+
+
+def test_a_journal_is_only_read_once_it_is_there(space):
+    """So that a page that shows a committed one leaves it as it is."""
+    run(space)
+    (journal,) = (output_folder() / "trials").glob("*.jsonl")
+    before = journal.read_bytes()
+    assert len(open_study(space).trials) == 1 and journal.read_bytes() == before
 
 
 def test_a_recipe_without_folds_is_refused(space):

@@ -46,8 +46,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
             choose_device(options.device)
         notebooks, chosen = jobs.choose(options.notebooks, options.system or [], options.folder)
     except ValueError as error:
-        print(f"python -m mnist_lib run: {error}", file=sys.stderr)
-        return 2
+        return refuse(options, error)
     every_seed = chain.from_iterable(options.seeds or [[jobs.DEFAULT_SEED]])
     planned = jobs.plan(notebooks, every_seed, options.device, chosen, options.threads)
     with alone():
@@ -85,8 +84,7 @@ def sweep_recipes(options: argparse.Namespace) -> int:
             names, chain.from_iterable(options.seeds), options.trial, options.device, threads
         )
     except ValueError as error:
-        print(f"python -m mnist_lib sweep: {error}", file=sys.stderr)
-        return 2
+        return refuse(options, error)
     with alone():
         waiting = planned if options.force else unrecorded(planned)
         print(f"{len(waiting)} runs to train, {len(planned) - len(waiting)} recorded before")
@@ -108,14 +106,14 @@ def search_recipes(options: argparse.Namespace) -> int:
     """Go on with a search until it has so many trials; shows the best."""
     from mnist_lib.engine.device import choose_device
     from mnist_lib.runner.notebooks import alone
-    from mnist_lib.runner.search import best, draw, load_space, open_study, search
+    from mnist_lib.runner.search import load_space, open_study, search
+    from mnist_lib.runner.searched import best, draw
 
     try:
         choose_device(options.device)
         study = open_study(load_space(options.file))
     except ValueError as error:
-        print(f"python -m mnist_lib search: {error}", file=sys.stderr)
-        return 2
+        return refuse(options, error)
     with alone():
         data(options)  # once here, so that the workers do not all wait for it
         problems = search(study, options.file, options.trials, options.workers, options.device)
@@ -134,8 +132,7 @@ def register_recipe(options: argparse.Namespace) -> int:
     try:
         entry = register(find(options.recipe), [*chain.from_iterable(options.seeds)], options.why)
     except ValueError as error:
-        print(f"python -m mnist_lib register: {error}", file=sys.stderr)
-        return 2
+        return refuse(options, error)
     print(f"registered '{entry['recipe']}'; commit {path()} before any run of it")
     return 0
 
@@ -151,8 +148,7 @@ def export_network(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         return complain([f"{error.name} is missing: python -m pip install -e '.[export]'"])
     except (ValueError, ArithmeticError) as error:
-        print(f"python -m mnist_lib export: {error}", file=sys.stderr)
-        return 2
+        return refuse(options, error)
     return 0
 
 
@@ -216,8 +212,7 @@ def demo(options: argparse.Namespace) -> int:
         with use_threads(1):  # one digit is too little for more
             serve(drawing_page(find(options.recipe), options.seed), options.host, options.port)
     except ValueError as error:
-        print(f"python -m mnist_lib demo: {error}", file=sys.stderr)
-        return 2
+        return refuse(options, error)
     return 0
 
 
@@ -233,6 +228,12 @@ COMMANDS = {
     "badges": badges,
     "demo": demo,
 }
+
+
+def refuse(options: argparse.Namespace, error: Exception) -> int:
+    """Say why a command cannot do what it was asked; returns 2."""
+    print(f"python -m mnist_lib {options.command}: {error}", file=sys.stderr)
+    return 2
 
 
 def complain(problems: list[str]) -> int:

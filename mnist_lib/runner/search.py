@@ -13,12 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from types import ModuleType
 
 import optuna
-import pandas as pd
 from dask.system import CPU_COUNT
 from distributed import as_completed
-from matplotlib.figure import Figure
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -26,21 +25,18 @@ from optuna.trial import TrialState
 from tqdm import tqdm
 
 from mnist_lib.data import load_mnist
-from mnist_lib.engine.environment import output_folder
-from mnist_lib.engine.files import write_atomically
+from mnist_lib.engine.environment import output_folder, results_folder
 from mnist_lib.engine.fingerprint import short_hash
-from mnist_lib.engine.pictures import as_png
 from mnist_lib.recipes import Recipe
+from mnist_lib.runner.searched import completed
 from mnist_lib.runner.training import check_trial
 from mnist_lib.runner.workers import connected
 from mnist_lib.summary import count_parameters
 from mnist_lib.train import fit
-from mnist_lib.visualize import new_figure
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 UNTOUCHED_TRIALS = 10  # so many must have ended well before others are compared with them
 UNTOUCHED_EPOCHS = 4  # no trial is pruned before it has had a chance
-IN_A_ROW = 4  # pictures
 HOPELESS = 3  # failures without a single success, and the search is given up
 
 
@@ -82,26 +78,37 @@ def load_space(file: Path) -> Space:
     return Space(file.stem, module.suggest, seeds, limit, short_hash([file.read_text("utf-8")]))
 
 
-def open_study(space: Space) -> optuna.Study:
-    """The space's study from its journal, or a new one; ValueError if that is of another space."""
+def open_study(space: Space, folder: Path | None = None) -> optuna.Study:
+    """The space's study from its journal, which is only read, or a new one.
+
+    folder  of results, in place of the one that runs are written to
+    raises ValueError if the journal is of another space
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    path = output_folder().resolve() / "trials" / f"{space.name}.jsonl"
+    path = (folder or output_folder()).resolve() / "trials" / f"{space.name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path)))),
-        study_name=space.name,
-        direction="maximize",
-        load_if_exists=True,
-        sampler=TPESampler(n_startup_trials=UNTOUCHED_TRIALS, constant_liar=True),
-        pruner=optuna.pruners.MedianPruner(UNTOUCHED_TRIALS, UNTOUCHED_EPOCHS + 1),
-    )
-    if study.user_attrs.setdefault("version", space.version) != space.version:
+    options = {
+        "storage": JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path)))),
+        "study_name": space.name,
+        "sampler": TPESampler(n_startup_trials=UNTOUCHED_TRIALS, constant_liar=True),
+        "pruner": optuna.pruners.MedianPruner(UNTOUCHED_TRIALS, UNTOUCHED_EPOCHS + 1),
+    }
+    try:
+        study = optuna.load_study(**options)
+    except KeyError:
+        study = optuna.create_study(**options, direction="maximize", load_if_exists=True)
+        study.set_user_attr("version", space.version)
+    if study.user_attrs.get("version", space.version) != space.version:
         raise ValueError(
             f"{path} holds the trials of another {space.name}.py, which cannot be compared: give "
             "the file another name"
         )
-    study.set_user_attr("version", space.version)
     return study
+
+
+def recorded_study(space: ModuleType) -> optuna.Study:
+    """The committed study of one of the library's spaces, such as choosing/below_8000.py."""
+    return open_study(load_space(Path(space.__file__)), results_folder())
 
 
 def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
@@ -152,11 +159,6 @@ def begin_again(study: optuna.Study) -> None:
             study.enqueue_trial(trial.params)
 
 
-def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """The trials that were measured to their end."""
-    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-
-
 def search(
     study: optuna.Study, file: Path, trials: int, workers: int | None = None, device: str = "auto"
 ) -> list[str]:
@@ -186,58 +188,3 @@ def search(
                 bar.set_postfix_str(f"best {max(trial.value for trial in found):.2%}")
             bar.update()
     return problems
-
-
-def best(study: optuna.Study, count: int = 10) -> pd.DataFrame:
-    """The best trials, one a row, with what was suggested."""
-    rows = [
-        {
-            "trial": trial.number,
-            "validation": f"{trial.value:.2%}",
-            "parameters": trial.user_attrs["parameters"],
-            **trial.params,
-        }
-        for trial in sorted(completed(study), key=lambda trial: -trial.value)[:count]
-    ]
-    return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
-
-
-def draw(study: optuna.Study) -> Path:
-    """Write the picture of what mattered; returns its path."""
-    path = output_folder().parent / "figures" / f"search-{study.study_name}.png"
-    write_atomically(path, as_png(what_mattered(study)))
-    return path
-
-
-def what_mattered(study: optuna.Study) -> Figure:
-    """Accuracy against each suggestion, the most important first.
-
-    Importance is that of PED-ANOVA (Watanabe et al. 2023): how far the suggestions of the best
-    tenth are from those of all.
-    """
-    table = pd.DataFrame([{**trial.params, "": trial.value * 100} for trial in completed(study)])
-    weights = importances(study)
-    columns = min(IN_A_ROW, max(1, len(weights)))
-    rows = max(1, -(-len(weights) // columns))
-    figure, axes = new_figure(3.2 * columns, 3 * rows, rows, columns, sharey=True, squeeze=False)
-    for ax in axes.flat[len(weights) :]:
-        ax.axis("off")
-    for ax, (name, weight) in zip(axes.flat, weights.items(), strict=False):
-        values = table[name]
-        ax.plot(
-            values if values.dtype.kind in "if" else values.astype(str), table[""], "o", alpha=0.5
-        )
-        ax.set(xlabel=name, title=f"importance {weight:.0%}")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("validation accuracy (%)")
-    return figure
-
-
-def importances(study: optuna.Study) -> dict[str, float]:
-    """Part of each suggestion in what made the best trials good; all equal where too few ended."""
-    names = sorted({name for trial in completed(study) for name in trial.params})
-    try:
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        return optuna.importance.get_param_importances(study, evaluator=evaluator)
-    except (ValueError, RuntimeError):
-        return {name: 1 / len(names) for name in names}
