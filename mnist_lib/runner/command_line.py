@@ -193,8 +193,7 @@ def badges(_options: argparse.Namespace) -> int:
     """Stamp the repository's address, or its absence, into notebooks and README."""
     from mnist_lib.runner.badges import stamp
 
-    for line in stamp(PROJECT):
-        print(line)
+    print(*stamp(PROJECT), sep="\n")
     return 0
 
 
