@@ -1,0 +1,37 @@
+"""From the searches to what was registered, step by step at full length, for notebooks 12 and 13."""
+
+from functools import partial
+
+from mnist_lib.augment import RandomAffine
+from mnist_lib.choosing.candidates import alone
+from mnist_lib.choosing.frontier import as_wide_as, small_again
+from mnist_lib.journey import ONE_CYCLE
+from mnist_lib.recipes import SGD, OneCycle
+
+# ---- notebook 13: at most 2,000 parameters, then 1,000 -------------------------------------------
+
+early_again = partial(small_again, is_early=True)
+upright_again = partial(early_again, is_upright=True)
+
+POOLED = alone(
+    ONE_CYCLE, "13-pooled", "separable, one layer used three times, pooled at once",
+    network=as_wide_as(2_000, early_again),
+)  # fmt: skip
+UPRIGHT = POOLED.but(
+    "13-pooled-upright", "digits upright", network=as_wide_as(2_000, upright_again)
+)
+FASTER = UPRIGHT.but(
+    "13-faster", "the rate up to 0.5",
+    optimizer=SGD(0.5, momentum=0.9), schedule=OneCycle(0.5),
+)  # fmt: skip
+DEEPER = FASTER.but(
+    "13-deeper", "two layers and one used four times",
+    network=as_wide_as(2_000, partial(upright_again, first=9, distinct=2, uses=4)),
+)  # fmt: skip
+GENTLER = DEEPER.but(
+    "13-gentler", "moved by up to 3 degrees, 3 %, 3 %, 2 degrees",
+    augment=RandomAffine(degrees=3, translate=0.03, scale=0.03, shear=2),
+)  # fmt: skip
+AT_MOST_2000 = [POOLED, UPRIGHT, FASTER, DEEPER, GENTLER]
+FINALISTS = [AT_MOST_2000]
+WINNERS = []
