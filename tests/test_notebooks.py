@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mnist_lib.choosing.finalists import FINALISTS, WINNERS
 
 from mnist_lib import journey, records
 from mnist_lib.choosing.candidates import CHOICES
@@ -34,7 +35,7 @@ from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
-CANDIDATES = [candidate for choice in [*CHOICES, LOOKS, TO_TARGET] for candidate in choice]
+CANDIDATES = [recipe for tried in [*CHOICES, LOOKS, *FINALISTS, TO_TARGET] for recipe in tried]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HOW_TO_RENEW = (
     "page and records differ. After an interrupted `make run` the records are newer than the page: "
@@ -178,9 +179,9 @@ def strings(value) -> list[str]:
 # ---- form ---------------------------------------------------------------------------------------
 
 
-def test_the_twelve_notebooks_are_there():
-    numbers = [*range(1, 12), 14]
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in numbers]
+def test_the_fourteen_notebooks_are_there():
+    numbers = [path.stem[:2] for path in NOTEBOOKS]
+    assert numbers == [f"{number:02d}" for number in range(1, 15)]
 
 
 @every_notebook
@@ -435,6 +436,16 @@ def test_the_result_is_that_of_the_record(path):
     assert shown == [f"checkpoint of seed {DEFAULT_SEED}: {errors}"], HOW_TO_RENEW
 
 
+@pytest.mark.parametrize("recipe", WINNERS, ids=lambda recipe: recipe.name)
+def test_the_frontier_pages_show_their_records(recipe):
+    """One line per epoch of the run that was trained there, and the verdict over all seeds."""
+    (path,) = [path for path in NOTEBOOKS if path.stem[:2] == recipe.name[:2]]
+    page = page_text(read(path))
+    for row in record_of(recipe, DEFAULT_SEED)["history"]:
+        assert epoch_line(row, recipe.epochs) in page, HOW_TO_RENEW
+    assert repr(verdict(journey.TARGETS[recipe.name], records.records_of(recipe))) in page
+
+
 def test_notebook_09_shows_the_errors_of_every_seed():
     notebook = read(NOTEBOOKS[8])
     assert recipe_named("RECIPE", notebook) is journey.BEST
@@ -562,7 +573,7 @@ def test_every_step_has_its_records(recipe):
 @pytest.mark.parametrize("kind", [RUNS, TRIALS])
 def test_no_record_is_left_over(kind):
     """Records of older settings, or of recipes that are no more, would only confuse."""
-    recipes = [*journey.JOURNEY, WINNER, *SYSTEMS] if kind == RUNS else CANDIDATES
+    recipes = [*journey.JOURNEY, WINNER, *WINNERS, *SYSTEMS] if kind == RUNS else CANDIDATES
     known = {(recipe.name, recipe.fingerprint()) for recipe in recipes}
     found = {(r["recipe"], r["fingerprint"]) for r in records.load_records(kind=kind)}
     assert found and found <= known

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from mnist_lib.choosing.finalists import WINNERS
 
 from mnist_lib import journey
 from mnist_lib.choosing.registration import (
@@ -22,7 +23,7 @@ from mnist_lib.records import load_records
 from mnist_lib.runner.command_line import main
 
 FILE = "results/registered.json"
-REGISTERED = [*journey.JOURNEY, WINNER]
+REGISTERED = [*journey.JOURNEY, WINNER, *WINNERS]
 STEPS = pytest.mark.parametrize("recipe", REGISTERED, ids=lambda recipe: recipe.name)
 
 

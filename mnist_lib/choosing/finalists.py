@@ -1,4 +1,4 @@
-"""From the searches to what was registered, step by step at full length, for notebooks 12 and 13."""
+"""From the searches to what was registered, step by step at full length, for pages 12 and 13."""
 
 from functools import partial
 
