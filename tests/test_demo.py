@@ -133,6 +133,15 @@ SEVEN = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)]
 SCRIBBLE = [(0.2 + 0.05 * k, 0.15 if k % 2 else 0.85) for k in range(13)]
 
 
+def test_a_file_that_is_no_picture_gets_a_word_and_the_old_answer_goes(page, tmp_path):
+    clear(page)
+    assert draw(page, SEVEN).startswith("7")
+    (tmp_path / "photo.jpg").write_text("no picture")
+    with answered(page):
+        page.locator("input[type=file]").set_input_files(tmp_path / "photo.jpg")
+    assert "cannot be opened" in shown(page)
+
+
 @pytest.mark.parametrize("digit, stroke", [(1, ONE), (0, ZERO), (7, SEVEN)])
 def test_a_drawn_digit_is_guessed(page, digit, stroke):
     clear(page)

@@ -180,6 +180,16 @@ def test_a_photo_of_dark_ink_on_unevenly_lit_paper(guesser, digit, thickness, sh
     assert guess(guesser, photo) == digit
 
 
+@pytest.mark.parametrize("table", [60, 140], ids=["dark", "light"])
+@pytest.mark.parametrize("digit", STROKES)
+def test_a_whole_sheet_on_a_table(guesser, digit, table):
+    sheet = photographed(drawn(STROKES[digit], thickness=18), digit)[..., 0] // 3 + 160
+    sheet = Image.fromarray(sheet).rotate(6, expand=True, fillcolor=table)
+    photo = Image.new("L", (sheet.width + 120, sheet.height + 90), table)
+    photo.paste(sheet, (50, 40))
+    assert guess(guesser, np.asarray(photo)) == digit
+
+
 def test_a_photo_may_lie_on_a_part_of_the_transparent_pad(guesser):
     pad = np.zeros((PAD, PAD, 4), np.uint8)
     pad[80:420, :, :3] = photographed(drawn(SEVEN, 200, 16), 1)[60:400]

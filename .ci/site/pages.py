@@ -16,6 +16,7 @@ from mnist_lib.runner.badges import BADGE
 
 DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md")
 TITLE = re.compile(r"# @title (.*)")
+WAY_ON = "\n[Install and run it](install-and-run.md), or [draw a digit](draw-a-digit.md).\n"
 FASTEST = re.compile(r"<!-- fastest -->\n(.*?)<!-- /fastest -->", re.DOTALL)
 PICTURE = re.compile(
     r'<picture>\s*<source .*?srcset="(?P<dark>.*?)">\s*'
@@ -36,7 +37,7 @@ def gather(folder: Path) -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     front, journey, *sections = split(both_pictures(BADGE.sub("", readme)))
     fastest = FASTEST.search(readme)[1]
-    front = front.replace("<!-- /result -->\n", f"<!-- /result -->\n\n{fastest}")
+    front = front.replace("<!-- /result -->\n", f"<!-- /result -->\n\nFast: {fastest}{WAY_ON}")
     numbered = table_of_contents("Notebooks", [f"notebooks/{path.stem}" for path in notebooks])
     pages = [write_section(folder, section) for section in sections]
     pages += [write_reference(folder / "reference"), *(Path(name).stem for name in DOCUMENTS)]
@@ -56,9 +57,10 @@ def as_page(notebook: str) -> str:
     content = json.loads(BADGE.sub("", notebook))
     for cell in content["cells"]:
         if found := TITLE.match("".join(cell["source"])):
+            title = found[1].replace("`", "")
             cell["metadata"]["mystnb"] = {
-                "code_prompt_show": f"Show code: {found[1]}",
-                "code_prompt_hide": f"Hide code: {found[1]}",
+                "code_prompt_show": f"Show code: {title}",
+                "code_prompt_hide": f"Hide code: {title}",
             }
     return json.dumps(content)
 

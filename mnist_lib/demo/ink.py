@@ -3,11 +3,14 @@
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 LARGEST_SIDE = 4_096  # pixels of a picture that is looked at
 ENOUGH_SIDE = 640  # pixels; what is larger is reduced first, to half, a third, ...
 LEAST_CONTRAST = 30  # shades of 255 between ink and paper
 FLAT_RIM = 5  # shades by which the rim of a drawing or scan may vary; a photo's varies more
+LEAST_SHEET = 1 / 3  # of the longer side: a sheet that lies in a photo is at least so wide
+LEAST_FILLED = 0.8  # part of a sheet that is light, and of its convex hull that is sheet
 WIDEST_STROKE = 0.2  # of a photo's longer side: what is wider is light and shadow
 
 
@@ -38,7 +41,9 @@ def find_ink(picture: np.ndarray) -> np.ndarray:
     shades = as_fractions(image.convert("L")) * 255
     if np.ptp(shades) < LEAST_CONTRAST:
         raise NotADigit(NO_CONTRAST)
-    rim = np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
+    if (sheet := on_a_sheet(shades)) is not None:
+        return ink_of_photo(sheet)
+    rim = rim_of(shades)
     paper = np.median(rim)
     if np.percentile(np.abs(rim - paper), 90) > FLAT_RIM:
         return ink_of_photo(shades)
@@ -94,6 +99,34 @@ def on_paper(image: Image.Image, alpha: Image.Image) -> Image.Image:
     paper = Image.new("L", image.size, int(np.median(np.asarray(shades))))
     paper.paste(shades, mask=alpha)
     return paper
+
+
+def rim_of(shades: np.ndarray) -> np.ndarray:
+    """The pixels along the four sides."""
+    return np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
+
+
+def on_a_sheet(shades: np.ndarray) -> np.ndarray | None:
+    """What lies on a light sheet of which a photo shows all edges; None where there is none.
+
+    A sheet is a large light piece that is nearly filled and nearly convex; a chalk digit is not.
+    """
+    table, light = np.median(rim_of(shades)), np.percentile(shades, 90)
+    is_light = shades > (table + light) / 2
+    pieces, count = ndimage.label(is_light)
+    if light - table < LEAST_CONTRAST or not count:
+        return None
+    largest = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
+    sheet = ndimage.binary_fill_holes(largest)
+    box = ndimage.find_objects(sheet.astype(int))[0]
+    sides = sheet[box].shape
+    if rim_of(sheet).any() or min(sides) < LEAST_SHEET * max(shades.shape):
+        return None
+    whole = ConvexHull(np.argwhere(sheet)).volume
+    if is_light[sheet].mean() < LEAST_FILLED or sheet.sum() < LEAST_FILLED * whole:
+        return None
+    inside = ndimage.binary_erosion(sheet, iterations=max(sides) // 40)
+    return np.where(inside, shades, np.median(shades[inside]))[box]
 
 
 def ink_of_photo(shades: np.ndarray) -> np.ndarray:

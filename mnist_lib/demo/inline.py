@@ -18,5 +18,4 @@ def open_pad(recipe: Recipe, seed: int) -> None:
     except ModuleNotFoundError as error:
         print(f"The pad needs {error.name}: python -m pip install -e '.[demo]'")
         return
-    # gradio would otherwise lend a page in Colab an address that everybody can reach
-    launch(drawing_page(recipe, seed), share=False, quiet=True, height=640)
+    launch(drawing_page(recipe, seed), quiet=True)

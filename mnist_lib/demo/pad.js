@@ -42,10 +42,14 @@ for (const end of ["pointerup", "pointercancel"]) {
 }
 
 async function show(picture) {
-  if (!picture?.type.startsWith("image/")) return;
+  if (!picture) return;
   const bitmap = await createImageBitmap(picture).catch(() => null);
-  if (!bitmap) return;
   clear();
+  if (!bitmap) {
+    props.value = "no picture that this browser can open"; // the answer says so
+    trigger("input");
+    return;
+  }
   const scale = Math.min(canvas.width / bitmap.width, canvas.height / bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
   pen.imageSmoothingQuality = "high";

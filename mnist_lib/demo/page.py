@@ -23,6 +23,7 @@ import gradio as gr  # noqa: E402
 HERE = Path(__file__).parent
 PREFIX = "data:image/png;base64,"
 LARGEST_BODY = 8_000_000  # bytes of a request; the pad sends some thousands, a photo less than 1 MB
+INLINE_HEIGHT = 980  # pixels below a notebook's cell, where nothing is cut off
 SYSTEM_FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 
 
@@ -66,6 +67,8 @@ def launch(blocks: gr.Blocks, **options) -> None:
     options  of gradio's `launch`, such as server_port; inline in a notebook none is needed
     raises   OSError if the port is taken
     """
+    # in Colab gradio would lend the page an address that everybody can reach
+    options = {"share": False, "height": INLINE_HEIGHT, **options}
     blocks.launch(
         theme=gr.themes.Default(**SYSTEM_FONTS), footer_links=[], run_history=False,
         max_file_size=LARGEST_BODY, app_kwargs={"middleware": [(BoundedBody, (), {})]},
@@ -99,7 +102,7 @@ def decoded(drawn: str) -> np.ndarray:
     raises ValueError for anything else, NotADigit for one that is too large to be opened
     """
     if not isinstance(drawn, str) or not drawn.startswith(PREFIX):
-        raise ValueError("A drawing comes as a PNG picture in a data URL.")
+        raise ValueError("This picture cannot be opened here: try a JPEG or PNG.")
     try:
         content = base64.b64decode(drawn.removeprefix(PREFIX), validate=True)
         with Image.open(BytesIO(content), formats=["PNG"]) as image:

@@ -6,4 +6,8 @@ addEventListener("DOMContentLoaded", () => {
   for (const cell of document.querySelectorAll("table :is(td, tbody th)")) {
     if (cell.textContent.length < 20) cell.classList.add("short");
   }
+  // printed tables keep their columns
+  for (const printed of document.querySelectorAll(".cell_output pre")) {
+    if (/\S {3,}\S|-{20}/.test(printed.textContent)) printed.classList.add("columns");
+  }
 });
