@@ -32,6 +32,11 @@ GENTLER = DEEPER.but(
     "13-gentler", "moved by up to 3 degrees, 3 %, 3 %, 2 degrees",
     augment=RandomAffine(degrees=3, translate=0.03, scale=0.03, shear=2),
 )  # fmt: skip
-AT_MOST_2000 = [POOLED, UPRIGHT, FASTER, DEEPER, GENTLER]
+SMALLER_BATCHES = FASTER.but("13-smaller-batches", "64 digits a batch", batch_size=64)
+LATER = FASTER.but(
+    "13-later", "pooled after the second layer",
+    network=as_wide_as(2_000, partial(small_again, is_upright=True)),
+)  # fmt: skip
+AT_MOST_2000 = [POOLED, UPRIGHT, FASTER, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
 FINALISTS = [AT_MOST_2000]
 WINNERS = []
