@@ -3,9 +3,10 @@
 import base64
 import binascii
 import os
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from signal import SIGINT, signal
+from threading import Event
 
 import numpy as np
 from PIL import Image
@@ -86,9 +87,11 @@ def serve(blocks: gr.Blocks, host: str, port: int) -> None:
             f"cannot listen on {host}:{port}: the port is taken, or the address is not of this "
             "machine; --port and --host take others"
         ) from error
-    with suppress(KeyboardInterrupt):  # gradio's own handling begins a moment after the line
-        print(f"Draw a digit on {blocks.local_url} (Ctrl-C ends it)", flush=True)
-        blocks.block_thread()
+    ended = Event()  # an exception could be lost in somebody's callback, an event cannot
+    signal(SIGINT, lambda *_: ended.set())
+    print(f"Draw a digit on {blocks.local_url} (Ctrl-C ends it)", flush=True)
+    while not ended.wait(timeout=1):  # without a timeout Windows would not hear Ctrl-C
+        pass
     blocks.close(verbose=False)
 
 
