@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mnist_lib import journey, visualize
 from mnist_lib.choosing.candidates import TAKE_OUTS
+from mnist_lib.choosing.finalists import TWO_THOUSAND, WINNERS
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import store
 from mnist_lib.engine.environment import results_folder
@@ -51,7 +52,7 @@ def rebuild() -> tuple[list[Path], list[str]]:
         raise NoRecords("no records yet: python -m mnist_lib run makes them")
     figures = {
         "accuracy-against-parameters": lambda: accuracy_against_parameters(*points(journey.STEPS)),
-        "frontier": lambda: error_against_parameters(reached(journey.JOURNEY)),
+        "frontier": lambda: error_against_parameters(reached([*journey.JOURNEY, *WINNERS])),
         "journey": lambda: journey_curves(recipes),
         "mistakes": mistakes,
     }
@@ -124,9 +125,10 @@ def mistakes() -> Figure:
 
 
 def headlines() -> str:
-    """The most accurate step, the small and the fast one, for the README's first screen."""
-    known = {"Accurate": journey.BEST, "Small": journey.SMALL, "Soon": WINNER}
-    shown = {w: r for w, r in known.items() if r == journey.BEST or records_of(r)}
+    """The most accurate network, the small ones and the fast one, for the README's first screen."""
+    known = {"Accurate": journey.BEST, "Small": TWO_THOUSAND, "Soon": WINNER}
+    shown = {word: recipe for word, recipe in known.items() if records_of(recipe)}
+    shown = shown or {"Accurate": journey.BEST}
     return "\n\n".join(f"{word}: {headline(recipe)}" for word, recipe in shown.items())
 
 
