@@ -4,12 +4,13 @@ from functools import partial
 
 from mnist_lib.augment import RandomAffine
 from mnist_lib.choosing.candidates import MILD, alone
-from mnist_lib.choosing.frontier import as_wide_as, late, small_again
+from mnist_lib.choosing.frontier import LOOKS, as_wide_as, late, small_again
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.recipes import SGD, OneCycle
 
 # ---- notebook 12: fewer than 8,000 parameters, from step 06 --------------------------------------
 
+(UPRIGHT_06,) = (look for look in LOOKS if look.name == "12-upright")
 LATE = MILD.but(
     "12-late", "four dense layers after a late pooling, digits upright",
     network=as_wide_as(7_999, partial(late, first=12, squeezed=6, depth=4, is_upright=True)),
@@ -18,7 +19,7 @@ MORE_STEPS = LATE.but(
     "12-more-steps", "64 digits a batch, the rate up to 0.25",
     optimizer=SGD(0.25, momentum=0.9), schedule=OneCycle(0.25), batch_size=64,
 )  # fmt: skip
-BELOW_8000 = [MILD, LATE, MORE_STEPS]
+BELOW_8000 = [MILD, UPRIGHT_06, LATE, MORE_STEPS]
 
 # ---- notebook 13: at most 2,000 parameters -------------------------------------------------------
 
@@ -49,9 +50,20 @@ LATER = FASTER.but(
     "13-later", "pooled after the second layer",
     network=as_wide_as(2_000, partial(small_again, is_upright=True)),
 )  # fmt: skip
-AT_MOST_2000 = [POOLED, UPRIGHT, FASTER, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
+AT_MOST_2000 = [FASTER, UPRIGHT, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
 
-FINALISTS = [BELOW_8000, AT_MOST_2000]
+# ---- notebook 13: at most 1,000 parameters -------------------------------------------------------
+
+TINY = FASTER.but(
+    "13-tiny", "half the parameters: one layer less",
+    network=as_wide_as(1_000, partial(upright_again, first=7, distinct=0)),
+)  # fmt: skip
+TINY_GENTLER = TINY.but(
+    "13-tiny-gentler", "moved by up to 3 degrees, 3 %, 3 %, 2 degrees", augment=GENTLER.augment
+)
+AT_MOST_1000 = [TINY, TINY_GENTLER]
+
+FINALISTS = [BELOW_8000, AT_MOST_2000, AT_MOST_1000]
 
 # ---- what was registered: nothing is left to choose, so they learn from all digits ---------------
 
