@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mnist_lib.choosing.finalists import FINALISTS, WINNERS
 
 from mnist_lib import journey, records
 from mnist_lib.choosing.candidates import CHOICES
+from mnist_lib.choosing.finalists import FINALISTS, WINNERS
 from mnist_lib.choosing.frontier import LOOKS
 from mnist_lib.choosing.registration import registrations_of
 from mnist_lib.data import TEST_SIZE, Batches
