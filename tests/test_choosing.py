@@ -3,13 +3,14 @@
 import pytest
 
 from mnist_lib import journey
-from mnist_lib.choosing.candidates import AUGMENTATIONS, CHOICES, EARLY, NETWORKS
+from mnist_lib.choosing.candidates import AUGMENTATIONS, CHOICES, EARLY, FRONTIER, NETWORKS
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.engine.store import TRIALS
 from mnist_lib.records import load_records, records_of
 from mnist_lib.summary import count_parameters
 
-EVERY = list({candidate.name: candidate for choice in CHOICES for candidate in choice}.values())
+ALL = [candidate for choice in [*CHOICES, *FRONTIER] for candidate in choice]
+EVERY = list({candidate.name: candidate for candidate in ALL}.values())
 every_candidate = pytest.mark.parametrize("candidate", EVERY, ids=lambda each: each.name)
 every_choice = pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice[1].name[:2])
 
@@ -21,9 +22,8 @@ def committed(monkeypatch):
 
 def test_a_name_means_one_candidate():
     names = {}
-    for choice in CHOICES:
-        for candidate in choice:
-            assert names.setdefault(candidate.name, candidate) == candidate
+    for candidate in ALL:
+        assert names.setdefault(candidate.name, candidate) == candidate
 
 
 @every_choice

@@ -18,9 +18,7 @@ from pathlib import Path
 import pytest
 
 from mnist_lib import journey, records
-from mnist_lib.choosing.candidates import CHOICES
-from mnist_lib.choosing.finalists import FINALISTS, WINNERS
-from mnist_lib.choosing.frontier import LOOKS
+from mnist_lib.choosing.candidates import CHOICES, FRONTIER, WINNERS
 from mnist_lib.choosing.registration import registrations_of
 from mnist_lib.data import TEST_SIZE, Batches
 from mnist_lib.engine.environment import PROJECT
@@ -35,7 +33,7 @@ from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
-CANDIDATES = [recipe for tried in [*CHOICES, LOOKS, *FINALISTS, TO_TARGET] for recipe in tried]
+CANDIDATES = [recipe for tried in [*CHOICES, *FRONTIER, TO_TARGET] for recipe in tried]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HOW_TO_RENEW = (
     "page and records differ. After an interrupted `make run` the records are newer than the page: "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mnist_lib import journey
-from mnist_lib.choosing.finalists import WINNERS
+from mnist_lib.choosing.candidates import WINNERS
 from mnist_lib.choosing.registration import (
     register,
     registered,

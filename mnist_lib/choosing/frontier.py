@@ -1,6 +1,5 @@
-"""First looks at what few parameters allow, on the first fold only, for notebooks 12 and 13."""
+"""Blocks and networks that use few parameters well, and what the searches over them vary."""
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -9,7 +8,6 @@ from torch import nn
 
 from mnist_lib.augment import RandomAffine
 from mnist_lib.data import MEAN, STD
-from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.models import average_and_classify, conv_norm_relu, separable
 from mnist_lib.recipes import SGD, OneCycle, Recipe
 from mnist_lib.summary import count_parameters
@@ -204,22 +202,3 @@ def suggest_recipe(
         batch_size=trial.suggest_categorical("batch", [64, 128]),
         epochs=6,
     )  # fmt: skip
-
-
-def look(name: str, network, change: str = "", **changes) -> Recipe:
-    """The recipe of step 06 with another network, described by its docstring unless by this."""
-    change = change or network.__doc__.rstrip(".").lower()
-    return replace(ONE_CYCLE, name=name, change=change, network=network, parent=None, **changes)
-
-
-LOOKS = [
-    look("12-wide", wide),
-    look("12-dense-again", dense_again),
-    look("12-wide-again", wide_again),
-    look("12-full-again", full_again),
-    look("12-upright", partial(early, is_upright=True), "step 06, digits upright"),
-    look("13-upright", partial(small_again, is_upright=True), "digits upright"),
-    look("13-again", small_again),
-    look("13-wider-again", partial(small_again, 28, 0, 4), "28 channels, used four times"),
-    look("13-again-batches-of-64", small_again, batch_size=64),
-]

@@ -12,8 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mnist_lib import journey, visualize
-from mnist_lib.choosing.candidates import TAKE_OUTS
-from mnist_lib.choosing.finalists import ACCURATE, TWO_THOUSAND, WINNERS
+from mnist_lib.choosing.candidates import ACCURATE, TAKE_OUTS, TWO_THOUSAND, WINNERS
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import store
 from mnist_lib.engine.environment import results_folder

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from distributed import get_worker
 
-from mnist_lib.choosing import candidates, finalists, frontier
+from mnist_lib.choosing import candidates
 from mnist_lib.data import Digits, load_mnist
 from mnist_lib.engine.download import FILES, raw_folder, unpacked
 from mnist_lib.engine.files import write_atomically
@@ -101,9 +101,8 @@ def find(name: str) -> Recipe:
 
 
 def candidates_of() -> list[Recipe]:
-    """All recipes in the lists of choosing/candidates.py, frontier.py and finalists.py."""
-    named = [value for each in (candidates, frontier, finalists) for value in vars(each).values()]
-    lists = [value for value in named if isinstance(value, list)]
+    """All recipes in the lists of choosing/candidates.py."""
+    lists = [value for value in vars(candidates).values() if isinstance(value, list)]
     return [recipe for items in lists for recipe in items if isinstance(recipe, Recipe)]
 
 
