@@ -205,4 +205,5 @@ FRONTIER = [LOOKS, BELOW_8000, AT_MOST_2000, AT_MOST_1000]
 
 ACCURATE = MILD.but("12-accurate", "all 60,000 digits to learn from", folds=0)
 TWO_THOUSAND = FASTER.but("13-two-thousand", "all 60,000 digits to learn from", folds=0)
-WINNERS = [ACCURATE, TWO_THOUSAND]
+ONE_THOUSAND = TINY.but("13-one-thousand", "all 60,000 digits to learn from", folds=0)
+WINNERS = [ACCURATE, TWO_THOUSAND, ONE_THOUSAND]
