@@ -608,6 +608,7 @@ def seeds_of(recipe) -> list[int]:
 
 CHECKED = [(recipe, DEFAULT_SEED) for recipe in journey.JOURNEY]
 CHECKED += [(journey.BEST, seed) for seed in seeds_of(journey.BEST) if seed != DEFAULT_SEED]
+CHECKED += [(recipe, DEFAULT_SEED) for recipe in WINNERS]
 CHECKED += [(recipe, seeds_of(recipe)[0]) for recipe in SYSTEMS if recipe.name != LARGE]
 
 
