@@ -1,5 +1,7 @@
 """How few errors so many parameters allow: tiny networks of others beside those of this project."""
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -70,9 +72,9 @@ def error_against_parameters(networks: pd.DataFrame, claims: pd.DataFrame = CLAI
         elinewidth=1, markersize=5, label="here: mean over seeds, last epoch, 95 % interval",
     )  # fmt: skip
     axis.plot(best["parameters"], errors(best["mean"]), color=OURS, drawstyle="steps-post")
-    for row in best.itertuples():
-        place = row.parameters, 100 - 100 * row.mean
-        name(axis, row.step, place, OURS, (-8, -9), "right")
+    for row, following in zip(best.itertuples(), [*best["parameters"][1:], math.inf], strict=True):
+        place, is_near = (row.parameters, 100 - 100 * row.mean), following < 1.25 * row.parameters
+        name(axis, row.step, place, OURS, (-8, 9 if is_near else -9), "right")
     axis.set(xscale="log", yscale="log")
     sizes = [500, 1_000, 2_000, 4_000, 8_000]
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
