@@ -42,7 +42,7 @@ def draw(study: optuna.Study) -> Path:
 
 
 def what_mattered(study: optuna.Study) -> Figure:
-    """Accuracy against each suggestion, the most important first.
+    """Accuracy against each suggestion, the most important first; what is far below is left out.
 
     Importance is that of PED-ANOVA (Watanabe et al. 2023): how far the suggestions of the best
     tenth are from those of all.
@@ -62,6 +62,10 @@ def what_mattered(study: optuna.Study) -> Figure:
         ax.set(xlabel=name, title=f"importance {weight:.0%}")
     for ax in axes[:, 0]:
         ax.set_ylabel("validation accuracy (%)")
+    if not table.empty:
+        highest = table[""].max()
+        half = max(highest - table[""].median(), 0.1)  # of the trials lie in this range below it
+        axes.flat[0].set_ylim(highest - 5 * half, highest + half)
     return figure
 
 
