@@ -130,12 +130,13 @@ def look(name: str, network, change: str = "", **changes) -> Recipe:
     return alone(ONE_CYCLE, name, change, network=network, **changes)
 
 
+UPRIGHT_06 = look("12-upright", partial(early, is_upright=True), "step 06, digits upright")
 LOOKS = [
     look("12-wide", wide),
     look("12-dense-again", dense_again),
     look("12-wide-again", wide_again),
     look("12-full-again", full_again),
-    look("12-upright", partial(early, is_upright=True), "step 06, digits upright"),
+    UPRIGHT_06,
     look("13-upright", partial(small_again, is_upright=True), "digits upright"),
     look("13-again", small_again),
     look("13-wider-again", partial(small_again, 28, 0, 4), "28 channels, used four times"),
@@ -144,7 +145,6 @@ LOOKS = [
 
 # ---- notebook 12: fewer than 8,000 parameters, from step 06 --------------------------------------
 
-(UPRIGHT_06,) = (look for look in LOOKS if look.name == "12-upright")
 LATE = MILD.but(
     "12-late", "four dense layers after a late pooling, digits upright",
     network=as_wide_as(7_999, partial(late, first=12, squeezed=6, depth=4, is_upright=True)),
@@ -192,9 +192,7 @@ TINY = FASTER.but(
     "13-tiny", "half the parameters: one layer less",
     network=as_wide_as(1_000, partial(upright_again, first=7, distinct=0)),
 )  # fmt: skip
-TINY_GENTLER = TINY.but(
-    "13-tiny-gentler", "moved by up to 3 degrees, 3 %, 3 %, 2 degrees", augment=GENTLER.augment
-)
+TINY_GENTLER = TINY.but("13-tiny-gentler", GENTLER.change, augment=GENTLER.augment)
 AT_MOST_1000 = [TINY, TINY_GENTLER]
 
 # all have been tried
@@ -203,7 +201,8 @@ FRONTIER = [LOOKS, BELOW_8000, AT_MOST_2000, AT_MOST_1000]
 
 # ---- what was registered: nothing is left to choose, so they learn from all digits ---------------
 
-ACCURATE = MILD.but("12-accurate", "all 60,000 digits to learn from", folds=0)
-TWO_THOUSAND = FASTER.but("13-two-thousand", "all 60,000 digits to learn from", folds=0)
-ONE_THOUSAND = TINY.but("13-one-thousand", "all 60,000 digits to learn from", folds=0)
+ALL_DIGITS = {"change": "all 60,000 digits to learn from", "folds": 0}
+ACCURATE = MILD.but("12-accurate", **ALL_DIGITS)
+TWO_THOUSAND = FASTER.but("13-two-thousand", **ALL_DIGITS)
+ONE_THOUSAND = TINY.but("13-one-thousand", **ALL_DIGITS)
 WINNERS = [ACCURATE, TWO_THOUSAND, ONE_THOUSAND]

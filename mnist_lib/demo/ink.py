@@ -112,10 +112,10 @@ def on_a_sheet(shades: np.ndarray) -> np.ndarray | None:
     A sheet is a large light piece that is nearly filled and nearly convex; a chalk digit is not.
     """
     table, light = np.median(rim_of(shades)), np.percentile(shades, 90)
-    is_light = shades > (table + light) / 2
-    pieces, count = ndimage.label(is_light)
-    if light - table < LEAST_CONTRAST or not count:
+    if light - table < LEAST_CONTRAST:
         return None
+    is_light = shades > (table + light) / 2
+    pieces, _ = ndimage.label(is_light)
     largest = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
     sheet = ndimage.binary_fill_holes(largest)
     box = ndimage.find_objects(sheet.astype(int))[0]
