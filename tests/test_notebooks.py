@@ -441,7 +441,8 @@ def test_the_frontier_pages_show_their_records(recipe):
     page = page_text(read(path))
     for row in record_of(recipe, DEFAULT_SEED)["history"]:
         assert epoch_line(row, recipe.epochs) in page, HOW_TO_RENEW
-    assert repr(verdict(journey.TARGETS[recipe.name], records.records_of(recipe))) in page
+    shown = repr(verdict(journey.TARGETS[recipe.name], records.records_of(recipe)))
+    assert shown in page, HOW_TO_RENEW
 
 
 def test_notebook_09_shows_the_errors_of_every_seed():

@@ -1,5 +1,6 @@
 """The race for seconds: its networks, its fairness, and what is said about it."""
 
+import json
 from dataclasses import replace
 
 import pandas as pd
@@ -8,12 +9,12 @@ import torch
 from made_up import finished, without_validation
 
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.races import store
+from mnist_lib.races import store, to_target
 from mnist_lib.races.entries import ENTRIES, FINALISTS, PUBLISHED, TRIED, Crop
 from mnist_lib.races.race import race, standings
 from mnist_lib.races.store import is_recorded, load_race, save_race
 from mnist_lib.results import NoRecords
-from mnist_lib.runner import report
+from mnist_lib.runner import report, speeds
 from mnist_lib.runner.jobs import DEFAULT_SEED, Job, is_finished
 from mnist_lib.summary import count_parameters
 
@@ -177,7 +178,7 @@ def test_the_readme_tells_the_recorded_race(monkeypatch):
     assert set(final["recipe"]) == {ENTRIES[0].name, ENTRIES[-1].name}
     assert is_recorded()
     for path in (PROJECT / "results").glob("speed-*.json"):
-        assert report.speed(path) in (PROJECT / "README.md").read_text(encoding="utf-8")
+        assert speeds.speed(path) in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_race_runs_on_the_threads_that_are_asked_for(synthetic, monkeypatch):
@@ -231,3 +232,28 @@ def test_a_recorded_race_is_not_run_again_until_a_recipe_changes(monkeypatch):
     ):
         monkeypatch.setattr(store, "ENTRIES", steps)
         assert not is_finished(job, set(), renew=False)
+
+
+# ---- the second race beside tutorials -----------------------------------------------------------
+
+
+def test_the_winner_is_compared_round_by_round(results):
+    results.mkdir()
+    rounds = [
+        {"winner beside S4-6": 10.0, "S4-6": 100.0},
+        {"winner beside S4-6": 30.0, "S4-6": 200.0},
+        {"winner beside S4-6": 20.0, "S4-6": 100.0},
+    ]
+    measured = {"winner": to_target.WINNER.fingerprint(), "rounds": rounds}
+    (results / "to-target-cpu.json").write_text(json.dumps(measured))
+    (row,) = to_target.beside_tutorials().reset_index().to_dict("records")
+    assert row == {"system": "S4-6", "plain loop": 100, "winner": 20, "part": 0.15}
+
+
+@pytest.mark.parametrize("text", [None, '{"winner": "another", "rounds": []}'])
+def test_what_was_not_measured_is_no_comparison(results, text):
+    results.mkdir()
+    if text:
+        (results / "to-target-cpu.json").write_text(text)
+    with pytest.raises(NoRecords, match="benchmarks/to_target.py"):
+        to_target.beside_tutorials()

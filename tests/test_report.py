@@ -23,6 +23,8 @@ Words that stay.
 
 <!-- minutes -->
 <!-- /minutes -->
+<!-- targets -->
+<!-- /targets -->
 <!-- costs -->
 <!-- /costs -->
 <!-- systems -->

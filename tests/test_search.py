@@ -9,6 +9,7 @@ import pytest
 import sweep_recipes
 from optuna.trial import TrialState
 
+from mnist_lib.choosing import at_most_1000, at_most_2000, below_8000
 from mnist_lib.engine.environment import output_folder
 from mnist_lib.recipes import SGD
 from mnist_lib.runner import search
@@ -28,6 +29,14 @@ def suggest(trial):
     if trial.number == 2:
         raise ValueError("on purpose")
     return replace(TINY, optimizer=SGD(rate), batch_size={"small": 32, "large": 64}[size])
+"""
+OWN_DIGITS = """
+from mnist_lib.data import Digits, load_mnist
+
+def digits(fold):
+    images, labels = load_mnist().train_images, load_mnist().train_labels
+    parts = slice(0, 64), slice(64, 96), slice(96, 100)
+    return Digits(*[of[part] for part in parts for of in (images, labels)])
 """
 BOUNDS = {"rate": optuna.distributions.FloatDistribution(0.01, 0.1)}
 
@@ -75,6 +84,21 @@ def test_the_command_keeps_every_trial_and_goes_on_from_there(tmp_path, monkeypa
     assert "1 trials to make, 3 made before" in capfd.readouterr().out
     assert main([*command, "4"]) == 0
     assert "0 trials to make, 4 made before" in capfd.readouterr().out
+
+
+def test_a_space_may_bring_its_own_digits(tmp_path, monkeypatch):
+    file = tmp_path / "own.py"
+    file.write_text(SPACE.replace('"on purpose"', '"not reached"') + OWN_DIGITS)
+    trial = run(load_space(file))[0]
+    assert trial.user_attrs["sizes"] == {"train": 64, "validation": 32, "test": 0}
+    assert trial.state == TrialState.COMPLETE
+
+
+@pytest.mark.parametrize("space", [below_8000, at_most_2000, at_most_1000])
+def test_no_committed_trial_had_a_test_digit(space, monkeypatch):
+    monkeypatch.delenv("MNIST_LIB_RESULTS")
+    trials = [trial for trial in search.recorded_study(space).trials if trial.value is not None]
+    assert trials and all(trial.user_attrs["sizes"]["test"] == 0 for trial in trials)
 
 
 def test_a_trial_is_the_mean_over_its_folds(space, monkeypatch):

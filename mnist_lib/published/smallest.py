@@ -76,11 +76,11 @@ def error_against_parameters(networks: pd.DataFrame, claims: pd.DataFrame = CLAI
         place, is_near = (row.parameters, 100 - 100 * row.mean), following < 1.25 * row.parameters
         name(axis, row.step, place, OURS, (-8, 9 if is_near else -9), "right")
     axis.set(xscale="log", yscale="log")
-    sizes = [500, 1_000, 2_000, 4_000, 8_000]
+    sizes = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ticks = [0.4, 0.5, 0.6, 0.8, 1, 1.5, 2]
     axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_xlim(450, 12_000)
+    axis.set_xlim(450, 35_000)
     axis.set_ylim(0.35, 2.2)
     axis.minorticks_off()
     axis.grid(alpha=0.3)

@@ -1,13 +1,17 @@
 """The second race of notebook 11: how soon is 99.40 % reached with fewer than 8,000 parameters?"""
 
+import json
 from dataclasses import replace
 
+import pandas as pd
 from torch import nn
 
+from mnist_lib.engine.environment import results_folder
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.models import normalised
 from mnist_lib.races.entries import Crop
 from mnist_lib.recipes import SGD, OneCycle
+from mnist_lib.records import NoRecords
 
 
 def cropped() -> nn.Sequential:
@@ -35,3 +39,25 @@ TO_TARGET = [
 WINNER = LARGE_BATCHES.but(
     "11-to-target", "10 epochs of that, all 60,000 digits to learn from", epochs=10, folds=0
 )
+
+
+def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
+    """The winner's seconds beside whole trainings of tutorials, from benchmarks/to_target.py.
+
+    returns  one row a published system: plain loop and winner in seconds (medians over rounds),
+             part; what the winner takes of the loop's time in the same round
+    raises NoRecords if this winner was not measured on this kind of device
+    """
+    path = results_folder() / f"to-target-{device}.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if found.get("winner") != WINNER.fingerprint():
+        raise NoRecords(f"no {path.name} of {WINNER.name}: benchmarks/to_target.py makes it")
+    rounds = pd.DataFrame(found["rounds"])
+    rows = {}
+    for name in (column for column in rounds if not column.startswith("winner")):
+        plain, winner = rounds[name], rounds[f"winner beside {name}"]
+        rows[name] = {
+            "plain loop": plain.median(), "winner": winner.median(),
+            "part": (winner / plain).median(),
+        }  # fmt: skip
+    return pd.DataFrame(rows).T.rename_axis("system")

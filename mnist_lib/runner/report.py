@@ -1,14 +1,10 @@
 """The report: figures and the README's generated regions, rebuilt from the records alone."""
 
-import heapq
-import json
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pandas as pd
 from matplotlib.figure import Figure
 
 from mnist_lib import journey, visualize
@@ -21,17 +17,17 @@ from mnist_lib.engine.pictures import as_png
 from mnist_lib.published.comparison import comparison, points
 from mnist_lib.published.figures import accuracy_against_parameters
 from mnist_lib.published.smallest import error_against_parameters, reached
-from mnist_lib.published.systems import SYSTEMS
 from mnist_lib.races.race import standings
 from mnist_lib.races.store import load_race
 from mnist_lib.races.to_target import WINNER
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
 from mnist_lib.results import finals, ledger, mean_and_deviation, trials, verdict
+from mnist_lib.runner.markdown import as_markdown, fill
+from mnist_lib.runner.speeds import costs, soon, speeds
 from mnist_lib.train import predict
 
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
-SCHEDULER_SECONDS = 0.001  # that Dask's scheduler needs for a task, by its documentation
 NIGHT = "#0d1117"  # GitHub's dark page
 DARK = [
     "dark_background",
@@ -49,9 +45,10 @@ def rebuild() -> tuple[list[Path], list[str]]:
     recipes = [recipe for recipe in journey.JOURNEY if records_of(recipe)]
     if not recipes:
         raise NoRecords("no records yet: python -m mnist_lib run makes them")
+    networks = [*journey.JOURNEY, WINNER, *WINNERS]
     figures = {
         "accuracy-against-parameters": lambda: accuracy_against_parameters(*points(journey.STEPS)),
-        "frontier": lambda: error_against_parameters(reached([*journey.JOURNEY, *WINNERS])),
+        "frontier": lambda: error_against_parameters(reached(networks)),
         "journey": lambda: journey_curves(recipes),
         "mistakes": mistakes,
     }
@@ -59,9 +56,11 @@ def rebuild() -> tuple[list[Path], list[str]]:
         "result": headlines,
         "minutes": lambda: minutes(recipes),
         "ledger": lambda: as_markdown(ledger(recipes)),
+        "targets": lambda: targets(recipes),
         "take-outs": take_outs,
         "systems": lambda: as_markdown(comparison().drop(columns=TOO_WIDE)),
         "fastest": fastest,
+        "soon": soon,
         "speed": speeds,
         "costs": costs,
     }
@@ -134,14 +133,29 @@ def headlines() -> str:
 def headline(recipe: Recipe) -> str:
     """The result of a step in one sentence."""
     runs, target = finals(recipe), journey.TARGETS.get(recipe.name)
-    is_met = target and all(check.holds for check in verdict(target, records_of(recipe)))
-    outcome = f", its target {'met' if is_met else 'missed'}" if target else ""
+    goal = f" {target.mean_accuracy:.2%}" if target and target.mean_accuracy else ""
+    outcome = f"; target{goal} {'met' if meets(recipe) else 'missed'}" if target else ""
     return (
         f"{recipe.name}, **{mean_and_deviation(runs['test_accuracy'])} test accuracy** "
         f"({len(runs)} seeds, {runs['errors'].min()}–{runs['errors'].max()} errors of 10,000, "
         f"last epoch) with {runs['parameters'].iloc[0]:,} parameters "
         f"in {runs['epochs'].iloc[0]} epochs{outcome}."
     )
+
+
+def meets(recipe: Recipe) -> bool:
+    """Whether all that its target asks for holds for its recorded seeds."""
+    return all(check.holds for check in verdict(journey.TARGETS[recipe.name], records_of(recipe)))
+
+
+def targets(recipes: list[Recipe]) -> str:
+    """Which steps met the target that was registered before their runs, and which missed it."""
+    steps = [recipe for recipe in recipes if recipe.name in journey.TARGETS]
+    met, missed = (
+        ", ".join(recipe.name for recipe in steps if meets(recipe) is outcome) or "none"
+        for outcome in (True, False)
+    )
+    return f"Registered targets met: {met}. Missed: {missed}."
 
 
 def take_outs() -> str:
@@ -165,37 +179,6 @@ def fastest() -> str:
     )
 
 
-def speeds() -> str:
-    """All benchmarks; NoRecords if there are none."""
-    paths = sorted(results_folder().glob("speed-*.json"))
-    if not paths:
-        raise NoRecords("no benchmark yet: make bench makes one")
-    return "\n\n".join(map(speed, paths))
-
-
-def speed(path: Path) -> str:
-    """A benchmark as tables: ratios to the library, seconds by threads, and the machine."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        steps, machine = found["steps"], found["machine"]
-        ratios = pd.DataFrame({s: steps[s]["times as long as the library"] for s in steps}).T
-        table = ratios.map("{0[median]:.2f} ({0[lowest]:.2f} to {0[highest]:.2f})".format)
-        device = machine.get("device_name") or machine["device"]
-        text = (
-            f"{as_markdown(table.rename_axis('step'))}\n\n"
-            f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
-            f"highest) on {device}, threads: {machine['threads']}, PyTorch {machine['torch']}."
-        )
-        for what, by_step in found.get("threads", {}).items():
-            seconds = {(s, beside): by_step[s][beside] for s in by_step for beside in by_step[s]}
-            table = pd.DataFrame(seconds).T.map("{0[median]:.1f}".format)
-            table.index = [", ".join(pair) for pair in table.index]
-            text += f"\n\n{as_markdown(table.rename_axis(f'{what}, by threads'))}"
-        return text
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no benchmark ({type(error).__name__}: {error})") from None
-
-
 def minutes(recipes) -> str:
     """How long the trainings of each notebook take, from the first recorded seed of each recipe."""
     seconds, machines = {}, set()
@@ -206,44 +189,3 @@ def minutes(recipes) -> str:
         machines.add(f"{machine['device']}, threads: {machine['threads']}")
     times = " · ".join(f"{notebook}: {total / 60:.1f}" for notebook, total in seconds.items())
     return f"Minutes of training per notebook ({'; '.join(sorted(machines))}): {times}."
-
-
-def costs(seeds: int = 10) -> str:
-    """What a sweep of all recorded recipes takes on few and many cores, by the seconds of records.
-
-    Played through as a sweep does it: seed by seed, each run on the core that is free first.
-    """
-    runs = {recipe.name: records_of(recipe) for recipe in [*journey.JOURNEY, *SYSTEMS]}
-    seconds = pd.Series(
-        {name: pd.DataFrame(found)["seconds"].median() for name, found in runs.items() if found}
-    )
-    hours = []
-    for cores in (2, 16, 256):
-        free_at = [0.0] * cores
-        for run in [*seconds] * seeds:
-            heapq.heappush(free_at, heapq.heappop(free_at) + run)
-        hours.append(f"{cores} cores {max(free_at) / 3600:.1f} h")
-    return (
-        f"{seeds} seeds of all {len(seconds)} recipes are {seeds * len(seconds)} runs and "
-        f"{seeds * seconds.sum() / 3600:.0f} hours of one core, by the recorded seconds: on "
-        f"{', on '.join(hours)}, where {seconds.idxmax()} alone takes "
-        f"{seconds.max() / 3600:.1f} h. A run takes {seconds.mean():.0f} s in the mean, and of "
-        f"Dask's scheduler about {SCHEDULER_SECONDS * 1000:.0f} ms: it would hold up a sweep on "
-        f"more than {round(seconds.mean() / SCHEDULER_SECONDS, -4):,.0f} cores."
-    )
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """A table, its index first, in Markdown."""
-    table = table.reset_index()
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
-    return "\n".join(lines)
-
-
-def fill(text: str, region: str, content: str) -> str:
-    """Replace what stands between <!-- region --> and <!-- /region -->; ValueError without them."""
-    pattern = re.compile(f"(<!-- {region} -->\n).*?(<!-- /{region} -->)", re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"there is no region <!-- {region} --> … <!-- /{region} --> to fill")
-    return pattern.sub(lambda match: match[1] + content + "\n" + match[2], text)

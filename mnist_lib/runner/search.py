@@ -1,9 +1,10 @@
 """A search over recipes: Optuna suggests, folds judge, and what is hopeless ends early.
 
 What is searched stands in a file of Python, the space: a function suggest(trial) that makes a
-recipe, and SEEDS, whose folds judge it one after the other. No trial has test digits. All are kept
-in Optuna's journal results/trials/<name of the file>.jsonl, which processes share and a later
-search goes on from, as long as the file is the same.
+recipe, and SEEDS, whose folds judge it one after the other; and where the digits are not MNIST's, a
+function digits(fold). No trial has test digits. All are kept in Optuna's journal
+results/trials/<name of the file>.jsonl, which processes share and a later search goes on from, as
+long as the file is the same.
 """
 
 import importlib.util
@@ -24,7 +25,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from tqdm import tqdm
 
-from mnist_lib.data import load_mnist
+from mnist_lib.data import Digits, load_mnist
 from mnist_lib.engine.environment import output_folder, results_folder
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.recipes import Recipe
@@ -48,6 +49,7 @@ class Space:
     seeds           of the runs of each trial; each validates on its own fold
     max_parameters  networks with more are pruned before they train; None: any size
     version         hash of the file: trials of another space are no trials of this one
+    digits          makes the digits of a fold; a file may bring its own
     """
 
     name: str
@@ -55,6 +57,7 @@ class Space:
     seeds: list[int]
     max_parameters: int | None = None
     version: str = ""
+    digits: Callable[[int], Digits] = load_mnist
 
 
 def load_space(file: Path) -> Space:
@@ -74,8 +77,9 @@ def load_space(file: Path) -> Space:
     seeds = module.SEEDS
     if not (isinstance(seeds, list) and seeds and all(isinstance(seed, int) for seed in seeds)):
         raise ValueError(f"SEEDS = {seeds!r} in {file} is no list of seeds such as [1, 2]")
-    limit = getattr(module, "MAX_PARAMETERS", None)
-    return Space(file.stem, module.suggest, seeds, limit, short_hash([file.read_text("utf-8")]))
+    limit, digits = getattr(module, "MAX_PARAMETERS", None), getattr(module, "digits", load_mnist)
+    version = short_hash([file.read_text("utf-8")])
+    return Space(file.stem, module.suggest, seeds, limit, version, digits)
 
 
 def open_study(space: Space, folder: Path | None = None) -> optuna.Study:
@@ -134,7 +138,7 @@ def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
 
     try:
         for seed in space.seeds:
-            digits = load_mnist(fold=recipe.fold(seed)).without_test()
+            digits = space.digits(fold=recipe.fold(seed)).without_test()
             trial.set_user_attr("sizes", digits.sizes())
             run = fit(recipe, digits, seed, device, quiet=True, after_epoch=watch)
             ended.append(run.history[-1]["validation_accuracy"])
