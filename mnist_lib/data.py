@@ -134,11 +134,18 @@ class Batches:
         return math.ceil(len(self.labels) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        positions = torch.arange(len(self.labels))
-        if self.order is not None:
-            positions = torch.randperm(len(positions), generator=self.order)
-        for chosen in positions.to(self.labels.device).split(self.batch_size):
-            x = to_float(self.images[chosen])
-            if self.augment is not None:
-                x = self.augment(x, self.draws)
-            yield normalise(x), self.labels[chosen]
+        return map(self.batch, self.positions().split(self.batch_size))
+
+    def positions(self) -> torch.Tensor:
+        """Of all images of this pass, in its order."""
+        if self.order is None:
+            return torch.arange(len(self.labels))
+        return torch.randperm(len(self.labels), generator=self.order)
+
+    def batch(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images and labels at these positions."""
+        chosen = chosen.to(self.labels.device)
+        x = to_float(self.images[chosen])
+        if self.augment is not None:
+            x = self.augment(x, self.draws)
+        return normalise(x), self.labels[chosen]

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
 
-from mnist_lib.data import FOLD_RULE, FOLDS
+from mnist_lib.data import FOLD_RULE, FOLDS, Batches
 from mnist_lib.engine.device import seeded, use_threads
 from mnist_lib.engine.fingerprint import as_text, computation, short_hash
 
@@ -131,6 +131,7 @@ class Recipe:
     epochs: int = 15
     folds: int = FOLDS
     parent: "Recipe | None" = field(default=None, repr=False, compare=False)
+    batches = Batches  # all digits in each epoch, unless a kind of recipe says otherwise
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.name):

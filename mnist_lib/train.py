@@ -84,6 +84,7 @@ def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=N
     """
     model.train()
     loss_sum, correct, count = 0.0, 0, 0
+    note = getattr(batches, "note", None)  # batches that depend on losses want to know them
     for step, (x, y) in enumerate(batches, start=1):
         logits, loss = train_step(model, x, y, optimizer)
         if schedule is not None:
@@ -92,6 +93,8 @@ def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=N
         loss_sum += loss * len(y)
         correct += (logits.argmax(1) == y).sum()
         count += len(y)
+        if note is not None:
+            note(logits, y)
         if after_step is not None:
             after_step(step)
     return float(loss_sum) / count, int(correct) / count
@@ -138,7 +141,7 @@ def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> 
     """The recipe's shuffled and augmented batches for this seed."""
     images, labels = digits.train_images, digits.train_labels
     order, draws = generator(seed, "order"), generator(seed, "augmentation", device)
-    return Batches(images, labels, recipe.batch_size, recipe.augment, order, draws, device)
+    return recipe.batches(images, labels, recipe.batch_size, recipe.augment, order, draws, device)
 
 
 def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:

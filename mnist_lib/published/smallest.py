@@ -74,7 +74,7 @@ def error_against_parameters(networks: pd.DataFrame, claims: pd.DataFrame = CLAI
     axis.plot(best["parameters"], errors(best["mean"]), color=OURS, drawstyle="steps-post")
     for row, following in zip(best.itertuples(), [*best["parameters"][1:], math.inf], strict=True):
         place, is_near = (row.parameters, 100 - 100 * row.mean), following < 1.25 * row.parameters
-        name(axis, row.step, place, OURS, (-8, 9 if is_near else -9), "right")
+        name(axis, row.step, place, OURS, *(((-8, 9), "right") if is_near else ((8, 9), "left")))
     axis.set(xscale="log", yscale="log")
     sizes = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
     axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
