@@ -139,6 +139,18 @@ def test_the_report_is_made_from_the_records(steps, trained, results, readme, no
     assert [path.read_bytes() for path in written] == before
 
 
+def test_met_and_missed_targets_are_named(steps, monkeypatch):
+    for step in steps:
+        for seed in (1, 2):
+            save(finished(step, seed, test=0.98))
+    goals = {"01-first": journey.Target(mean_accuracy=0.97, max_parameters=None)}
+    monkeypatch.setattr(journey, "TARGETS", goals)
+    assert report.targets(steps) == "Registered targets met: 01-first. Missed: none."
+    goals["02-second"] = journey.Target(mean_accuracy=0.99, max_parameters=None)
+    assert report.targets(steps) == "Registered targets met: 01-first. Missed: 02-second."
+    assert report.headline(steps[1]).endswith("in 1 epochs; target 99.00% missed.")
+
+
 def test_what_a_sweep_costs_by_the_recorded_seconds(steps):
     """Runs of 1 h and of 3 h in turn; of four cores or more each has one run."""
     for step, hours in zip(steps, (1, 3), strict=True):
