@@ -49,7 +49,7 @@ class Space:
     seeds           of the runs of each trial; each validates on its own fold
     max_parameters  networks with more are pruned before they train; None: any size
     version         hash of the file: trials of another space are no trials of this one
-    digits          makes the digits of a fold; a file may bring its own
+    digits          makes the digits of a fold; None: those of MNIST
     """
 
     name: str
@@ -57,7 +57,7 @@ class Space:
     seeds: list[int]
     max_parameters: int | None = None
     version: str = ""
-    digits: Callable[[int], Digits] = load_mnist
+    digits: Callable[[int], Digits] | None = None
 
 
 def load_space(file: Path) -> Space:
@@ -77,7 +77,7 @@ def load_space(file: Path) -> Space:
     seeds = module.SEEDS
     if not (isinstance(seeds, list) and seeds and all(isinstance(seed, int) for seed in seeds)):
         raise ValueError(f"SEEDS = {seeds!r} in {file} is no list of seeds such as [1, 2]")
-    limit, digits = getattr(module, "MAX_PARAMETERS", None), getattr(module, "digits", load_mnist)
+    limit, digits = getattr(module, "MAX_PARAMETERS", None), getattr(module, "digits", None)
     version = short_hash([file.read_text("utf-8")])
     return Space(file.stem, module.suggest, seeds, limit, version, digits)
 
@@ -138,7 +138,7 @@ def measure(trial: optuna.Trial, space: Space, device: str = "auto") -> float:
 
     try:
         for seed in space.seeds:
-            digits = space.digits(fold=recipe.fold(seed)).without_test()
+            digits = (space.digits or load_mnist)(fold=recipe.fold(seed)).without_test()
             trial.set_user_attr("sizes", digits.sizes())
             run = fit(recipe, digits, seed, device, quiet=True, after_epoch=watch)
             ended.append(run.history[-1]["validation_accuracy"])
