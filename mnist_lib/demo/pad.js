@@ -20,9 +20,14 @@ function draw(event) {
   pen.lineWidth = canvas.width / 14; // about as thick as MNIST's strokes, for a digit of usual size
   pen.lineCap = pen.lineJoin = "round";
   pen.beginPath();
-  pen.moveTo(...(last ?? point));
-  pen.lineTo(...point);
-  pen.stroke();
+  if (last) {
+    pen.moveTo(...last);
+    pen.lineTo(...point);
+    pen.stroke();
+  } else { // not every browser draws a line of no length
+    pen.arc(...point, pen.lineWidth / 2, 0, 2 * Math.PI);
+    pen.fill();
+  }
   last = point;
 }
 
