@@ -13,6 +13,8 @@ from mnist_lib.engine.store import RUNS, TRIALS
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import HOW_TO_MAKE, NoRecords, records_of
 
+pd.set_option("display.max_colwidth", None)  # pandas would cut off what a trial is after 50 signs
+
 MISSING = "–"
 LARGEST_SMALL_DIFFERENCE = 0.001  # a wider interval around zero leaves a question undecided
 

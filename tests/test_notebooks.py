@@ -26,14 +26,15 @@ from mnist_lib.engine.progress import epoch_line
 from mnist_lib.engine.store import RUNS, TRIALS, as_json
 from mnist_lib.published.comparison import comparison
 from mnist_lib.published.systems import SYSTEMS, system
-from mnist_lib.races.to_target import HARDEST, TO_TARGET, WINNER
+from mnist_lib.races.to_target import HARDEST, OTHER_NETWORKS, SOONER, TO_TARGET, WINNER
 from mnist_lib.results import ledger, verdict
 from mnist_lib.runner import report
 from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
-CANDIDATES = [recipe for tried in [*CHOICES, *FRONTIER, TO_TARGET, HARDEST] for recipe in tried]
+RACES = [TO_TARGET, HARDEST, OTHER_NETWORKS]
+CANDIDATES = [recipe for tried in [*CHOICES, *FRONTIER, *RACES] for recipe in tried]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HOW_TO_RENEW = (
     "page and records differ. After an interrupted `make run` the records are newer than the page: "
@@ -572,7 +573,7 @@ def test_every_step_has_its_records(recipe):
 @pytest.mark.parametrize("kind", [RUNS, TRIALS])
 def test_no_record_is_left_over(kind):
     """Records of older settings, or of recipes that are no more, would only confuse."""
-    recipes = [*journey.JOURNEY, WINNER, *WINNERS, *SYSTEMS] if kind == RUNS else CANDIDATES
+    recipes = [*journey.JOURNEY, WINNER, SOONER, *WINNERS, *SYSTEMS] if kind == RUNS else CANDIDATES
     known = {(recipe.name, recipe.fingerprint()) for recipe in recipes}
     found = {(r["recipe"], r["fingerprint"]) for r in records.load_records(kind=kind)}
     assert found and found <= known

@@ -18,12 +18,12 @@ from mnist_lib.choosing.registration import (
     tries,
 )
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.races.to_target import WINNER
+from mnist_lib.races.to_target import SOONER, WINNER
 from mnist_lib.records import load_records
 from mnist_lib.runner.command_line import main
 
 FILE = "results/registered.json"
-REGISTERED = [*journey.JOURNEY, WINNER, *WINNERS]
+REGISTERED = [*journey.JOURNEY, WINNER, SOONER, *WINNERS]
 STEPS = pytest.mark.parametrize("recipe", REGISTERED, ids=lambda recipe: recipe.name)
 
 

@@ -53,17 +53,20 @@ def bars(probabilities: list[float | None]) -> str:
 
 
 def percent(probability: float | None) -> str:
-    return "" if probability is None else f"{probability * 100:.1f} %"
+    if probability is None:
+        return ""
+    return "> 99 %" if probability > 0.99 else f"{probability * 100:.1f} %"
 
 
 def others(answer: Answer, guesser: Guesser) -> str:
-    """The guesses of the largest and the smallest network of the journey."""
+    """What the journey's largest and smallest network say; a number only where all are sure."""
     cards = ""
     for size, recipe in (("largest", guesser.largest), ("smallest", guesser.smallest)):
         guess, certainty = in_words(answer.probabilities[recipe.name])
+        number = certainty if answer.is_sure else "if it is a digit"
         cards += (
-            f'<div class="other"><b>{guess}</b> {certainty}<span>says the {size}, {recipe.name}'
-            f" with {guesser.parameters[recipe.name]:,} parameters</span></div>"
+            f'<div class="other"><b>{guess}</b> {number}<span>says the journey\'s {size}, '
+            f"{recipe.name} with {guesser.parameters[recipe.name]:,} parameters</span></div>"
         )
     return f'<div class="others">{cards}</div>'
 

@@ -78,7 +78,7 @@ def draw_journey(axis: Axes, steps: pd.DataFrame) -> None:
 
 def name(axis: Axes, text: str, place, color: str, offset, align: str) -> None:
     """A label beside a place, offset in points, with a halo against the lines that it crosses."""
-    halo = patheffects.withStroke(linewidth=3, foreground=axis.get_facecolor(), alpha=0.6)
+    halo = patheffects.withStroke(linewidth=3, foreground=axis.get_facecolor(), alpha=0.9)
     axis.annotate(
         text, place, xytext=offset, textcoords="offset points", ha=align, va="center",
         color=color, weight="bold", fontsize=9, path_effects=[halo],

@@ -22,7 +22,7 @@ from mnist_lib.races.store import load_race
 from mnist_lib.races.to_target import WINNER
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
-from mnist_lib.results import finals, ledger, mean_and_deviation, trials, verdict
+from mnist_lib.results import Checks, finals, ledger, mean_and_deviation, trials, verdict
 from mnist_lib.runner.markdown import as_markdown, fill
 from mnist_lib.runner.speeds import costs, soon, speeds
 from mnist_lib.train import predict
@@ -123,8 +123,8 @@ def mistakes() -> Figure:
 
 
 def headlines() -> str:
-    """The most accurate network, the small ones and the fast one, for the README's first screen."""
-    known = {"Accurate": ACCURATE, "Small": TWO_THOUSAND, "Tiny": ONE_THOUSAND, "Soon": WINNER}
+    """What keeps the promise, then the most accurate and the smallest, for the first screen."""
+    known = {"Promise": WINNER, "Accurate": ACCURATE, "Small": TWO_THOUSAND, "Tiny": ONE_THOUSAND}
     shown = {word: recipe for word, recipe in known.items() if records_of(recipe)}
     shown = shown or {"Accurate": journey.BEST}
     return "\n\n".join(f"{word}: {headline(recipe)}" for word, recipe in shown.items())
@@ -145,17 +145,28 @@ def headline(recipe: Recipe) -> str:
 
 def meets(recipe: Recipe) -> bool:
     """Whether all that its target asks for holds for its recorded seeds."""
-    return all(check.holds for check in verdict(journey.TARGETS[recipe.name], records_of(recipe)))
+    return all(check.holds for check in checks(recipe))
+
+
+def checks(recipe: Recipe) -> Checks:
+    """Its target, line by line, held against its records."""
+    return verdict(journey.TARGETS[recipe.name], records_of(recipe))
 
 
 def targets(recipes: list[Recipe]) -> str:
     """Which steps met the target that was registered before their runs, and which missed it."""
     steps = [recipe for recipe in recipes if recipe.name in journey.TARGETS]
     met, missed = (
-        ", ".join(recipe.name for recipe in steps if meets(recipe) is outcome) or "none"
-        for outcome in (True, False)
+        ", ".join(named(recipe) for recipe in steps if meets(recipe) is outcome) or "none"
+        for outcome, named in ((True, lambda recipe: recipe.name), (False, with_misses))
     )
     return f"Registered targets met: {met}. Missed: {missed}."
+
+
+def with_misses(recipe: Recipe) -> str:
+    """The recipe's name and which lines of its target do not hold, with what was measured."""
+    misses = [check.sentence for check in checks(recipe) if not check.holds]
+    return f"{recipe.name} ({'; '.join(misses)})"
 
 
 def take_outs() -> str:

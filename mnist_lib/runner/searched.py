@@ -59,7 +59,10 @@ def what_mattered(study: optuna.Study) -> Figure:
         ax.plot(
             values if values.dtype.kind in "if" else values.astype(str), table[""], "o", alpha=0.5
         )
-        ax.set(xlabel=name, title=f"importance {weight:.0%}")
+        if values.dtype.kind == "i":
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set_xlabel(name)
+        ax.set_title(f"importance {weight:.0%}", fontsize=10)
     for ax in axes[:, 0]:
         ax.set_ylabel("validation accuracy (%)")
     if not table.empty:
