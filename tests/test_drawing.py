@@ -1,5 +1,6 @@
 """What makes a drawing a digit of MNIST: wherever, however large and in whatever colours it is."""
 
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from mnist_lib.demo.answer_html import as_html
 from mnist_lib.demo.drawing import to_digit
-from mnist_lib.demo.guesses import Guesser, as_batch
+from mnist_lib.demo.guesses import Answer, Guesser, as_batch
 from mnist_lib.demo.ink import LARGEST_SIDE, NotADigit
 from mnist_lib.engine.environment import DEFAULT_SEED, PROJECT
 from mnist_lib.journey import ONE_CYCLE
@@ -317,3 +319,16 @@ def test_all_test_digits_drawn_score_as_they_do(guesser, digits):
     assert abs(accuracy - record["history"][-1]["test_accuracy"]) <= 0.001
     sure = [guesser.look(image).is_sure for image in digits.test_images[:1000, 0].numpy()]
     assert np.mean(sure) > 0.95
+
+
+@pytest.mark.parametrize("asked, numbers", [(0.999, 3), (0.85, 1)])
+def test_the_cards_give_numbers_only_beside_a_sure_answer(guesser, asked, numbers):
+    """A scribble that is called 'not sure' has no card that is."""
+    main = [(1 - asked) / 9] * 8 + [asked, (1 - asked) / 9]
+    sure = [0.0] * 8 + [1.0, 0.0]
+    shown = [(guesser.recipe, main), (guesser.largest, sure), (guesser.smallest, sure)]
+    found = {recipe.name: probabilities for recipe, probabilities in shown}
+    page = as_html(Answer(np.zeros((28, 28), np.uint8), found, []), guesser)
+    words = page.split('class="bars"')[0] + page.split('class="others"')[1]
+    assert len(re.findall(r"\d %", words)) == numbers
+    assert "100.0 %" not in page

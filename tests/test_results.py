@@ -169,6 +169,12 @@ def test_trials_are_compared_with_the_first_of_them_fold_by_fold(tiny):
     assert ledger([tiny, other]).empty  # no run of these has seen a test digit
 
 
+def test_what_a_trial_is_stands_whole_in_its_table(tiny):
+    long = tiny.but("01-long", "two separable layers of 48 channels, each of them used three times")
+    save(trial(long, 1, 0.99))
+    assert long.change in trials([long]).to_html()
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_candidate_dropped_after_one_fold_has_no_interval(tiny):
     other = tiny.but("01-other", "small batches", batch_size=64)
