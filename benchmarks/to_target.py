@@ -1,11 +1,11 @@
-"""How long to 99.40 %: the winner of notebook 11's second race beside the trainings of tutorials.
+"""How long to 99.40 %: 11-sooner of notebook 11's second race beside the trainings of tutorials.
 
-python benchmarks/to_target.py [--rounds 3] [--quick]
+python benchmarks/to_target.py [--rounds 1] [--quick]
 
-All in one run and by turns: the winner's whole training, with two threads, then the plain loop
+All in one run and by turns: the whole training of 11-sooner, with two threads, then the plain loop
 (plain.py, two workers that prepare images beside it) for all 15 epochs of a published system with
 an evaluation after each. The loop, too, may take both cores: it gets as many threads as make its
-first epoch faster. About 20 idle minutes; it writes results/to-target-cpu.json.
+first epoch faster. About 20 idle minutes a round; it writes results/to-target-cpu.json.
 """
 
 import argparse
