@@ -26,15 +26,14 @@ from mnist_lib.engine.progress import epoch_line
 from mnist_lib.engine.store import RUNS, TRIALS, as_json
 from mnist_lib.published.comparison import comparison
 from mnist_lib.published.systems import SYSTEMS, system
-from mnist_lib.races.to_target import HARDEST, OTHER_NETWORKS, SOONER, TO_TARGET, WINNER
+from mnist_lib.races.to_target import LOOKS, SOONER, TO_TARGET, WINNER
 from mnist_lib.results import ledger, verdict
 from mnist_lib.runner import report
 from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
-RACES = [TO_TARGET, HARDEST, OTHER_NETWORKS]
-CANDIDATES = [recipe for tried in [*CHOICES, *FRONTIER, *RACES] for recipe in tried]
+CANDIDATES = [recipe for tried in [*CHOICES, *FRONTIER, TO_TARGET, LOOKS] for recipe in tried]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 HOW_TO_RENEW = (
     "page and records differ. After an interrupted `make run` the records are newer than the page: "

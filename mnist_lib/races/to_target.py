@@ -57,13 +57,6 @@ def hardest(name: str, change: str, network: Callable, rate: float, **options) -
 
 
 HALF = hardest("11-hardest-half", "half of the digits an epoch", cropped, 0.3, part=0.5)
-HARDEST = [
-    hardest("11-hardest", "two fifths of the digits an epoch, mostly the hardest", cropped, 0.3),
-    hardest("11-hardest-wide", "the same, fewer and wider layers", fewer_layers, 0.3),
-    hardest("11-hardest-fast", "the same, the rate up to 0.5", fewer_layers, 0.5),
-    LARGE_BATCHES.but("11-wide-six", "all digits, 6 epochs", network=fewer_layers, epochs=6),
-    HALF,
-]
 
 
 def three_of_sixteen() -> list[nn.Module]:
@@ -74,8 +67,8 @@ def three_of_sixteen() -> list[nn.Module]:
 
 def folded(border: int = 2) -> nn.Sequential:
     """Squares of 2x2 pixels become four channels of half the size, and nothing has to be pooled."""
-    cropped = Crop(border) if border else nn.Identity()
-    return nn.Sequential(cropped, nn.PixelUnshuffle(2), conv_norm_relu(4, 16), *three_of_sixteen())
+    edge = Crop(border) if border else nn.Identity()
+    return nn.Sequential(edge, nn.PixelUnshuffle(2), conv_norm_relu(4, 16), *three_of_sixteen())
 
 
 def sixteen() -> nn.Sequential:
@@ -95,7 +88,12 @@ def eight() -> nn.Sequential:
 FOLDED = LARGE_BATCHES.but(
     "11-folded", "2x2 pixels as 4 channels, 10 epochs", network=folded, epochs=10
 )
-OTHER_NETWORKS = [
+LOOKS = [  # epochs of the hardest digits, and other networks
+    hardest("11-hardest", "two fifths of the digits an epoch, mostly the hardest", cropped, 0.3),
+    hardest("11-hardest-wide", "the same, fewer and wider layers", fewer_layers, 0.3),
+    hardest("11-hardest-fast", "the same, the rate up to 0.5", fewer_layers, 0.5),
+    LARGE_BATCHES.but("11-wide-six", "all digits, 6 epochs", network=fewer_layers, epochs=6),
+    HALF,
     FOLDED,
     FOLDED.but("11-folded-fifteen", "15 epochs of that", epochs=15),
     FOLDED.but("11-folded-whole", "with the border", network=partial(folded, border=0)),

@@ -155,18 +155,14 @@ def checks(recipe: Recipe) -> Checks:
 
 def targets(recipes: list[Recipe]) -> str:
     """Which steps met the target that was registered before their runs, and which missed it."""
-    steps = [recipe for recipe in recipes if recipe.name in journey.TARGETS]
-    met, missed = (
-        ", ".join(named(recipe) for recipe in steps if meets(recipe) is outcome) or "none"
-        for outcome, named in ((True, lambda recipe: recipe.name), (False, with_misses))
-    )
-    return f"Registered targets of these steps met: {met}. Missed: {missed}."
-
-
-def with_misses(recipe: Recipe) -> str:
-    """The recipe's name and which lines of its target do not hold, with what was measured."""
-    misses = [check.sentence for check in checks(recipe) if not check.holds]
-    return f"{recipe.name} ({'; '.join(misses)})"
+    misses = {
+        recipe.name: [check.sentence for check in checks(recipe) if not check.holds]
+        for recipe in recipes
+        if recipe.name in journey.TARGETS
+    }
+    met = ", ".join(name for name, lines in misses.items() if not lines) or "none"
+    missed = ", ".join(f"{name} ({'; '.join(lines)})" for name, lines in misses.items() if lines)
+    return f"Registered targets of these steps met: {met}. Missed: {missed or 'none'}."
 
 
 def take_outs() -> str:

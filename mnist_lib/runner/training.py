@@ -18,7 +18,7 @@ from mnist_lib.engine.download import FILES, raw_folder, unpacked
 from mnist_lib.engine.files import write_atomically
 from mnist_lib.journey import JOURNEY
 from mnist_lib.published.systems import SYSTEMS
-from mnist_lib.races.to_target import HARDEST, OTHER_NETWORKS, SOONER, TO_TARGET, WINNER
+from mnist_lib.races.to_target import LOOKS, SOONER, TO_TARGET, WINNER
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import as_record, weights_of
 from mnist_lib.train import fit
@@ -91,7 +91,7 @@ def find(name: str) -> Recipe:
     """
     if ":" in name:
         return find_in_module(*name.split(":", 1))
-    races = [*TO_TARGET, *HARDEST, *OTHER_NETWORKS, WINNER, SOONER]
+    races = [*TO_TARGET, *LOOKS, WINNER, SOONER]
     known = [*candidates_of(), *races, *SYSTEMS, *JOURNEY]
     recipes = {recipe.name: recipe for recipe in known}
     if name not in recipes:
