@@ -14,10 +14,10 @@ from measure import spread
 from playwright.sync_api import Page, sync_playwright
 
 from mnist_lib.data import load_mnist
-from mnist_lib.demo.drawing import to_digit
-from mnist_lib.demo.guesses import as_batch
-from mnist_lib.demo.ink import NotADigit
 from mnist_lib.engine.environment import PROJECT
+from mnist_lib.experiments.drawing import to_digit
+from mnist_lib.experiments.guesses import as_batch
+from mnist_lib.experiments.ink import NotADigit
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.records import load_checkpoint, records_of
 

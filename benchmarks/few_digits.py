@@ -10,10 +10,10 @@ import os
 import sys
 from dataclasses import replace
 
+from mnist_lib.commands import training
 from mnist_lib.data import Digits, load_mnist
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.records import save
-from mnist_lib.runner import training
 from mnist_lib.train import fit
 
 THREE_EPOCHS = replace(ONE_CYCLE, name="three-epochs", epochs=3)

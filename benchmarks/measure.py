@@ -10,8 +10,8 @@ import torch
 
 from mnist_lib.data import Digits
 from mnist_lib.engine.layers import accelerate
+from mnist_lib.experiments.systems import SYSTEMS
 from mnist_lib.journey import JOURNEY
-from mnist_lib.published.systems import SYSTEMS
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import train_epoch, training_batches
 

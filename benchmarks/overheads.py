@@ -86,7 +86,7 @@ def imports(rounds: int) -> dict:
     """Seconds that all modules of the report together take to import, beyond PyTorch."""
     code = (
         "import torch, time; started = time.perf_counter();"
-        "import mnist_lib.runner.report; print(time.perf_counter() - started)"
+        "import mnist_lib.commands.report; print(time.perf_counter() - started)"
     )
     return spread([float(in_python(code)) for _ in range(rounds)])
 
@@ -110,7 +110,7 @@ def fifteen_epochs(device: str) -> dict | None:
         return None
     code = (
         "import torch; from mnist_lib.data import load_mnist; from mnist_lib.train import fit;"
-        "from mnist_lib.published.systems import S0_6;"
+        "from mnist_lib.experiments.systems import S0_6;"
         f"run = fit(S0_6, load_mnist(), device={device!r}, quiet=True);"
         "print(run.seconds, torch.cuda.max_memory_allocated() / 2**20)"
     )

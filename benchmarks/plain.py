@@ -21,7 +21,7 @@ from torchvision import transforms
 from torchvision.datasets import MNIST
 
 from mnist_lib.data import MEAN, STD
-from mnist_lib.published.networks import Dropout2d
+from mnist_lib.experiments.system_networks import Dropout2d
 from mnist_lib.recipes import Recipe
 
 TO_TENSOR = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]

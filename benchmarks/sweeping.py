@@ -208,7 +208,7 @@ def cluster(stack: ExitStack, digits: str) -> tuple:
     dask = partial(start, stack, digits, "dask", stdout=log, stderr=log)
     worker = partial(
         dask, "worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-nanny",
-        "--preload", "mnist_lib.runner.training",
+        "--preload", "mnist_lib.commands.training",
     )  # fmt: skip
     dask("scheduler", "--host", "127.0.0.1", "--port", str(port))
     return address, [worker() for _ in range(WORKERS)], worker

@@ -22,8 +22,8 @@ from mnist_lib.data import load_mnist
 from mnist_lib.engine.device import choose_device, describe_machine
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.engine.files import write_atomically
-from mnist_lib.published.systems import system
-from mnist_lib.races.to_target import SOONER, SOONER_THREADS
+from mnist_lib.experiments.systems import system
+from mnist_lib.experiments.to_target import SOONER, SOONER_THREADS
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import fit
 

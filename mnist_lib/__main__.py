@@ -2,7 +2,7 @@
 
 import sys
 
-from mnist_lib.runner.command_line import main
+from mnist_lib.commands.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

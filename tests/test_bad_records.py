@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import finished, tiny_network, trial
 
+from mnist_lib.commands.command_line import main
 from mnist_lib.engine import store
-from mnist_lib.published import comparison
-from mnist_lib.published.systems import system
+from mnist_lib.experiments import comparison
+from mnist_lib.experiments.systems import system
 from mnist_lib.recipes import SGD, Recipe
 from mnist_lib.records import as_record, load_records, records_of, save
-from mnist_lib.runner.command_line import main
 
 
 def seeds_of(recipe) -> list[int]:

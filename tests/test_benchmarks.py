@@ -16,9 +16,9 @@ from mnist_lib import engine
 from mnist_lib.data import load_mnist
 from mnist_lib.engine import layers
 from mnist_lib.engine.environment import PROJECT
+from mnist_lib.experiments.system_networks import Dropout2d
+from mnist_lib.experiments.systems import S0_6, system
 from mnist_lib.journey import ONE_CYCLE
-from mnist_lib.published.networks import Dropout2d
-from mnist_lib.published.systems import S0_6, system
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 
 from mnist_lib import journey
-from mnist_lib.choosing.candidates import AUGMENTATIONS, CHOICES, EARLY, FRONTIER, NETWORKS
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.engine.store import TRIALS
+from mnist_lib.experiments.pilots import AUGMENTATIONS, CHOICES, EARLY, FRONTIER, NETWORKS
 from mnist_lib.records import load_records, records_of
 from mnist_lib.summary import count_parameters
 

@@ -23,12 +23,12 @@ import torch
 from jupyter_client.manager import AsyncKernelManager
 from markdown_it import MarkdownIt
 
+from mnist_lib.commands import badges, jobs, notebooks
+from mnist_lib.commands.command_line import main
 from mnist_lib.engine.environment import PROJECT, output_folder
-from mnist_lib.published.systems import SYSTEMS
-from mnist_lib.races import store
+from mnist_lib.experiments import race_store as store
+from mnist_lib.experiments.systems import SYSTEMS
 from mnist_lib.records import load_records
-from mnist_lib.runner import badges, jobs, notebooks
-from mnist_lib.runner.command_line import main
 
 KILLS = int(os.environ.get("MNIST_LIB_TEST_KILLS", "2"))  # 20 by hand
 TRAIN = """\
@@ -481,7 +481,7 @@ def test_a_report_that_cannot_be_written_is_named_with_the_path(results, capsys)
 
 TRAIN_SYSTEM = """\
 from mnist_lib.data import load_mnist
-from mnist_lib.published.systems import system
+from mnist_lib.experiments.systems import system
 from mnist_lib.records import save
 from mnist_lib.train import fit
 recipe = system(SYSTEM)

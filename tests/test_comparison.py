@@ -10,10 +10,10 @@ import pytest
 from made_up import finished
 from scipy import stats
 
-from mnist_lib.published import comparison
-from mnist_lib.published.comparison import contradictions, facts
-from mnist_lib.published.figures import accuracy_against_parameters
-from mnist_lib.published.systems import SYSTEMS, system
+from mnist_lib.experiments import comparison
+from mnist_lib.experiments.comparison import contradictions, facts
+from mnist_lib.experiments.figures import accuracy_against_parameters
+from mnist_lib.experiments.systems import SYSTEMS, system
 from mnist_lib.records import save
 from mnist_lib.results import MISSING, NoRecords, finals
 from mnist_lib.summary import count_parameters

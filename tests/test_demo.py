@@ -16,8 +16,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from mnist_lib.commands.command_line import main
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.runner.command_line import main
 
 pytest.importorskip("gradio", reason="the extra [demo] is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra [dev] is not installed")
@@ -296,7 +296,7 @@ def test_what_cannot_work_is_one_sentence(server, monkeypatch, capsys):
 
 def test_without_gradio_it_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "mnist_lib.demo.page", raising=False)
+    monkeypatch.delitem(sys.modules, "mnist_lib.commands.pad", raising=False)
     assert main(["demo"]) == 1
     assert "pip install -e '.[demo]'" in capsys.readouterr().err
 

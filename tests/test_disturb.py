@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from mnist_lib.demo import inline, robustness, strangers
-from mnist_lib.demo.confidence import calibration_error, reliability
-from mnist_lib.demo.disturb import (
+from mnist_lib.commands import inline
+from mnist_lib.engine.environment import DEFAULT_SEED, PROJECT
+from mnist_lib.experiments import out_of_distribution as strangers
+from mnist_lib.experiments import robustness
+from mnist_lib.experiments.calibration import calibration_error, reliability
+from mnist_lib.experiments.corruptions import (
     DISTURBANCES,
     noisy,
     scaled,
@@ -18,8 +21,7 @@ from mnist_lib.demo.disturb import (
     thickened,
     turned,
 )
-from mnist_lib.demo.drawing import to_digit
-from mnist_lib.engine.environment import DEFAULT_SEED, PROJECT
+from mnist_lib.experiments.drawing import to_digit
 from mnist_lib.journey import AUGMENTATION, BATCH_NORM, BEST, PLAIN, SKELETON, SMALL
 from mnist_lib.records import load_checkpoint, records_of, save
 from mnist_lib.train import fit, predict
@@ -232,7 +234,7 @@ def test_a_pad_opens_only_where_somebody_can_draw(monkeypatch, capsys):
     assert "Nobody is here to draw" in capsys.readouterr().out
     monkeypatch.setenv("MNIST_LIB_LIVE", "1")
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "mnist_lib.demo.page", raising=False)
+    monkeypatch.delitem(sys.modules, "mnist_lib.commands.pad", raising=False)
     inline.open_pad(BEST, DEFAULT_SEED)
     said = capsys.readouterr().out
     assert re.fullmatch(r"The pad needs gradio: .*\[demo\]'\n", said)

@@ -9,11 +9,11 @@ import torch
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from mnist_lib.demo.answer_html import as_html
-from mnist_lib.demo.drawing import to_digit
-from mnist_lib.demo.guesses import Answer, Guesser, as_batch
-from mnist_lib.demo.ink import LARGEST_SIDE, NotADigit
+from mnist_lib.commands.answer_html import as_html
 from mnist_lib.engine.environment import DEFAULT_SEED, PROJECT
+from mnist_lib.experiments.drawing import to_digit
+from mnist_lib.experiments.guesses import Answer, Guesser, as_batch
+from mnist_lib.experiments.ink import LARGEST_SIDE, NotADigit
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.records import load_records
 

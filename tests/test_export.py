@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from mnist_lib.commands import export
+from mnist_lib.commands.command_line import main
+from mnist_lib.commands.training import find
 from mnist_lib.engine.environment import DEFAULT_SEED, PROJECT
 from mnist_lib.records import load_checkpoint, records_of
-from mnist_lib.runner import export
-from mnist_lib.runner.command_line import main
-from mnist_lib.runner.training import find
 from mnist_lib.train import predict
 
 RECIPES = ["06-one-cycle", "07-wider", "08-small"]
@@ -135,7 +135,7 @@ def test_what_cannot_work_is_said_in_one_line(tmp_path, capsys, arguments, statu
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "mnist_lib.runner.export")
+    monkeypatch.delitem(sys.modules, "mnist_lib.commands.export")
     assert main(["export", "08-small"]) == 1
     said = capsys.readouterr().err
     assert said == "onnxruntime is missing: python -m pip install -e '.[export]'\n"

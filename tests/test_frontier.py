@@ -10,7 +10,10 @@ from torch import nn
 
 from mnist_lib import choosing, models
 from mnist_lib.augment import affine
-from mnist_lib.choosing.frontier import (
+from mnist_lib.commands.search import load_space
+from mnist_lib.data import normalise, to_float
+from mnist_lib.engine.fingerprint import computation
+from mnist_lib.experiments.small_networks import (
     Again,
     Upright,
     WeightedAverage,
@@ -21,9 +24,6 @@ from mnist_lib.choosing.frontier import (
     late,
     small_again,
 )
-from mnist_lib.data import normalise, to_float
-from mnist_lib.engine.fingerprint import computation
-from mnist_lib.runner.search import load_space
 from mnist_lib.summary import count_parameters
 
 FOLDER = Path(choosing.__file__).parent

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnist_lib.data import Batches
-from mnist_lib.races.hardest import HardestBatches, HardestFirst
+from mnist_lib.experiments.hardest import HardestBatches, HardestFirst
 from mnist_lib.recipes import SGD, OneCycle
 from mnist_lib.train import fit
 

@@ -18,18 +18,18 @@ from pathlib import Path
 import pytest
 
 from mnist_lib import journey, records
-from mnist_lib.choosing.candidates import CHOICES, FRONTIER, WINNERS
-from mnist_lib.choosing.registration import registrations_of
+from mnist_lib.commands import report
+from mnist_lib.commands.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.data import TEST_SIZE, Batches
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.engine.progress import epoch_line
 from mnist_lib.engine.store import RUNS, TRIALS, as_json
-from mnist_lib.published.comparison import comparison
-from mnist_lib.published.systems import SYSTEMS, system
-from mnist_lib.races.to_target import LOOKS, SOONER, TO_TARGET, WINNER
+from mnist_lib.experiments.comparison import comparison
+from mnist_lib.experiments.pilots import CHOICES, FRONTIER, WINNERS
+from mnist_lib.experiments.registration import registrations_of
+from mnist_lib.experiments.systems import SYSTEMS, system
+from mnist_lib.experiments.to_target import LOOKS, SOONER, TO_TARGET, WINNER
 from mnist_lib.results import ledger, verdict
-from mnist_lib.runner import report
-from mnist_lib.runner.jobs import DEFAULT_SEED, DEFAULT_SYSTEM
 from mnist_lib.train import evaluate, fit
 
 RESULTS = PROJECT / "results"
@@ -537,8 +537,8 @@ def test_the_own_system_of_the_page_trains(synthetic):
     (cell,) = tagged(read(NOTEBOOKS[9]), "own-system")
     assert len(source(cell).splitlines()) < 20
     names = {}
-    exec("from mnist_lib.published.systems import *", names)
-    exec("from mnist_lib.published.networks import *", names)
+    exec("from mnist_lib.experiments.systems import *", names)
+    exec("from mnist_lib.experiments.system_networks import *", names)
     exec("from mnist_lib.summary import layer_table", names)
     exec(source(cell), names)
     run = fit(replace(names["MINE"], batch_size=64, folds=10), synthetic)

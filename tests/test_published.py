@@ -11,8 +11,9 @@ from torch import nn
 from mnist_lib.data import Digits, load_mnist
 from mnist_lib.engine.checks import IMAGE
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.published import networks, systems
-from mnist_lib.published.systems import SYSTEMS, system
+from mnist_lib.experiments import system_networks as networks
+from mnist_lib.experiments import systems
+from mnist_lib.experiments.systems import SYSTEMS, system
 from mnist_lib.summary import count_parameters, layer_table, receptive_field
 from mnist_lib.train import fit
 

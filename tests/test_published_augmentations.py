@@ -12,8 +12,8 @@ from torchvision.transforms import functional as torchvision
 
 from mnist_lib.augment import RandomAffine, affine
 from mnist_lib.data import to_float
-from mnist_lib.published import augmentations
-from mnist_lib.published.augmentations import (
+from mnist_lib.experiments import augmentations
+from mnist_lib.experiments.augmentations import (
     BrightnessContrast,
     CenterZoom,
     Chain,

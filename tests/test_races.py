@@ -8,14 +8,15 @@ import pytest
 import torch
 from made_up import finished, without_validation
 
+from mnist_lib.commands import report, speeds
+from mnist_lib.commands.jobs import DEFAULT_SEED, Job, is_finished
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.races import store, to_target
-from mnist_lib.races.entries import ENTRIES, FINALISTS, PUBLISHED, TRIED, Crop
-from mnist_lib.races.race import race, standings
-from mnist_lib.races.store import is_recorded, load_race, save_race
+from mnist_lib.experiments import race_store as store
+from mnist_lib.experiments import to_target
+from mnist_lib.experiments.one_epoch import ENTRIES, FINALISTS, PUBLISHED, TRIED, Crop
+from mnist_lib.experiments.race import race, standings
+from mnist_lib.experiments.race_store import is_recorded, load_race, save_race
 from mnist_lib.results import NoRecords
-from mnist_lib.runner import report, speeds
-from mnist_lib.runner.jobs import DEFAULT_SEED, Job, is_finished
 from mnist_lib.summary import count_parameters
 
 PARAMETERS = [215_194, 141_466, 138_954, 139_002, 72_058]
@@ -188,7 +189,7 @@ def test_a_race_runs_on_the_threads_that_are_asked_for(synthetic, monkeypatch):
         asked.append(threads)
         return finished(recipe, seed)
 
-    monkeypatch.setattr("mnist_lib.races.race.fit", quick_fit)
+    monkeypatch.setattr("mnist_lib.experiments.race.fit", quick_fit)
     race([small(PUBLISHED)], lambda fold: synthetic, [1], "cpu", threads=2)
     assert asked == [2, 2]  # the one that does not count, and the one that does
 

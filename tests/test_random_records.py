@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from made_up import finished, tiny_network
 
 from mnist_lib import journey
-from mnist_lib.published import comparison
+from mnist_lib.commands import report
+from mnist_lib.experiments import comparison
 from mnist_lib.recipes import SGD, Recipe
 from mnist_lib.records import as_record, records_of
 from mnist_lib.results import NoRecords
-from mnist_lib.runner import report
 
 FIRST = Recipe("01-first", "for the tests", tiny_network, SGD(0.1), epochs=2)
 SECOND = FIRST.but("02-second", "small batches", batch_size=16)

@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from mnist_lib.augment import RandomAffine
 from mnist_lib.engine.checks import LARGEST_SEED
 from mnist_lib.engine.per_image import PerImage
-from mnist_lib.published.augmentations import Chain
+from mnist_lib.experiments.augmentations import Chain
 from mnist_lib.recipes import SGD, Adam, Constant, OneCycle, Recipe, StepDecay
 
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from mnist_lib import journey
-from mnist_lib.choosing.candidates import WINNERS
-from mnist_lib.choosing.registration import (
+from mnist_lib.commands.command_line import main
+from mnist_lib.engine.environment import PROJECT
+from mnist_lib.experiments.pilots import WINNERS
+from mnist_lib.experiments.registration import (
     register,
     registered,
     registrations_of,
     target_of,
     tries,
 )
-from mnist_lib.engine.environment import PROJECT
-from mnist_lib.races.to_target import SOONER, WINNER
+from mnist_lib.experiments.to_target import SOONER, WINNER
 from mnist_lib.records import load_records
-from mnist_lib.runner.command_line import main
 
 FILE = "results/registered.json"
 REGISTERED = [*journey.JOURNEY, WINNER, SOONER, *WINNERS]

@@ -8,11 +8,11 @@ import pytest
 from made_up import finished
 
 from mnist_lib import journey
+from mnist_lib.commands import report
+from mnist_lib.commands.command_line import main
 from mnist_lib.engine.environment import PROJECT
 from mnist_lib.records import save
 from mnist_lib.results import NoRecords, finals, ledger, mean_and_deviation
-from mnist_lib.runner import report
-from mnist_lib.runner.command_line import main
 from mnist_lib.train import fit
 
 README = """\

@@ -7,9 +7,10 @@ import torch
 from made_up import finished, trial
 from scipy import stats
 
+from mnist_lib.commands.jobs import choose, plan
 from mnist_lib.engine.environment import PROJECT
+from mnist_lib.experiments.systems import system
 from mnist_lib.journey import JOURNEY, Target
-from mnist_lib.published.systems import system
 from mnist_lib.records import HOW_TO_MAKE, save
 from mnist_lib.results import (
     Check,
@@ -26,7 +27,6 @@ from mnist_lib.results import (
     trials,
     verdict,
 )
-from mnist_lib.runner.jobs import choose, plan
 from mnist_lib.train import fit
 
 VALIDATION = {1: 0.9900, 2: 0.9910, 3: 0.9905, 4: 0.9920, 5: 0.9895}

@@ -9,13 +9,13 @@ import pytest
 import sweep_recipes
 from optuna.trial import TrialState
 
-from mnist_lib.choosing import at_most_1000, at_most_2000, below_8000
+from mnist_lib.commands import search
+from mnist_lib.commands.command_line import main
+from mnist_lib.commands.search import Space, begin_again, load_space, measure, open_study
+from mnist_lib.commands.searched import best
 from mnist_lib.engine.environment import output_folder
+from mnist_lib.experiments import at_most_1000, at_most_2000, below_8000
 from mnist_lib.recipes import SGD
-from mnist_lib.runner import search
-from mnist_lib.runner.command_line import main
-from mnist_lib.runner.search import Space, begin_again, load_space, measure, open_study
-from mnist_lib.runner.searched import best
 
 SPACE = """
 from dataclasses import replace

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from mnist_lib import engine
+from mnist_lib.commands import badges
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.runner import badges
 
 pytest.importorskip(
     "sphinx_book_theme",

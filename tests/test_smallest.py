@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from made_up import finished
 
-from mnist_lib.journey import PLAIN, SMALL
-from mnist_lib.published.comparison import facts
-from mnist_lib.published.smallest import (
+from mnist_lib.experiments.comparison import facts
+from mnist_lib.experiments.frontier import (
     CLAIMS,
     error_against_parameters,
     frontier,
     reached,
 )
+from mnist_lib.journey import PLAIN, SMALL
 from mnist_lib.records import NoRecords, save
 
 NETWORKS = pd.DataFrame(

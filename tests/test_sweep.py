@@ -19,17 +19,17 @@ import sweep_recipes
 from distributed import Client, LocalCluster
 from filelock import FileLock, Timeout
 
-from mnist_lib.choosing import candidates
+from mnist_lib.commands import workers
+from mnist_lib.commands.command_line import main
+from mnist_lib.commands.sweep import Sweep, plan, unrecorded
+from mnist_lib.commands.training import find
+from mnist_lib.commands.workers import connected, quiet
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.environment import output_folder
+from mnist_lib.experiments import pilots as candidates
+from mnist_lib.experiments.systems import S0_6
 from mnist_lib.journey import JOURNEY
-from mnist_lib.published.systems import S0_6
 from mnist_lib.records import as_record, load_records, record_path, weights_of
-from mnist_lib.runner import workers
-from mnist_lib.runner.command_line import main
-from mnist_lib.runner.sweep import Sweep, plan, unrecorded
-from mnist_lib.runner.training import find
-from mnist_lib.runner.workers import connected, quiet
 from mnist_lib.train import fit
 
 

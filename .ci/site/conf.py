@@ -10,8 +10,8 @@ from docstrings import as_rst  # noqa: E402
 from IPython.lib.lexers import IPython3Lexer  # noqa: E402
 from links import LinksIntoRepository  # noqa: E402
 
+from mnist_lib.commands.badges import BRANCH, COLAB, repository  # noqa: E402
 from mnist_lib.engine.environment import PROJECT  # noqa: E402
-from mnist_lib.runner.badges import BRANCH, COLAB, repository  # noqa: E402
 
 project = "MNIST, change by change"
 language = "en"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mnist_lib
+from mnist_lib.commands.badges import BADGE
 from mnist_lib.engine.environment import PROJECT
-from mnist_lib.runner.badges import BADGE
 
 DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md")
 TITLE = re.compile(r"# @title (.*)")
