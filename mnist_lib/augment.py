@@ -7,11 +7,13 @@ An augmentation is any callable `augment(images, generator) -> images` on float3
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mnist_lib.engine.checks import check_augmentable
+from mnist_lib.engine.machine import seeded
 
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -20,14 +22,15 @@ Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 class RandomAffine:
     """Rotate, shift, scale and shear each image by its own draw, all in one interpolation.
 
-    degrees    rotation drawn from -degrees..degrees
-    translate  shift drawn from -translate..translate in each direction, as a part of the width
-    scale      magnification drawn from 1 - scale..1 + scale
-    shear      slant in degrees drawn from -shear..shear, along x
-
     Bilinear, and what comes in from outside is black. The movement is that of torchvision's
-    `affine` (shear, rotate and scale about the centre, then shift) for a whole batch at once; the
-    tests hold the two against each other image by image.
+    ``affine`` (shear, rotate and scale about the centre, then shift) for a whole batch at once; the
+    tests compare the two image by image.
+
+    Attributes:
+        degrees: the rotation is drawn from -degrees to degrees.
+        translate: the shift in each direction, from -translate to translate, in widths.
+        scale: the magnification is drawn from 1 - scale to 1 + scale.
+        shear: the slant along x is drawn from -shear to shear, in degrees.
     """
 
     degrees: float = 0.0
@@ -56,7 +59,10 @@ def affine(
     Sampling asks where an output pixel comes from, so the matrix is the inverse of the movement:
     shift back, rotate and scale back, shear back. Positions run from -1 to 1, so a shift by a part
     of the width counts double. A reflection mirrors at the centre of the outermost pixels, which
-    then are at -1 and 1. Raises ValueError for images that are not square floats (n, c, h, h).
+    then are at -1 and 1.
+
+    Raises:
+        ValueError: for images that are not square floats (n, c, h, h).
     """
     check_augmentable(images)
     cos, sin, tan = angle.cos() / magnification, angle.sin() / magnification, shear.tan()
@@ -69,3 +75,77 @@ def affine(
     rows = torch.stack([a, b, a * x + b * y, c, d, c * x + d * y], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(rows, list(images.shape), align_corners=corners)
     return F.grid_sample(images, grid, mode, border, align_corners=corners)
+
+
+def check_augmentable(images: torch.Tensor) -> None:
+    """ValueError unless these are square images of floats, as `Batches` gives them."""
+    if not images.is_floating_point() or images.dim() != 4 or images.shape[2] != images.shape[3]:
+        raise ValueError(
+            "augmentations take floats (n, 1, 28, 28) in 0..1, as to_float makes them, "
+            f"not {images.dtype} {tuple(images.shape)}"
+        )
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """A pipeline for single images as an augmentation: of albumentations or torchvision.
+
+    The pipeline draws anew for each image. Its random numbers are seeded from the generator once
+    per call, so a run can be repeated. Slower than an augmentation of whole batches.
+
+    Attributes:
+        pipeline: gets a uint8 array (28, 28) if it is an `albumentations.Compose`, else a uint8
+            tensor (1, 28, 28), and gives back the same shape and type.
+
+    Raises:
+        ValueError: when called, if the pipeline fails or gives back another shape or type.
+    """
+
+    pipeline: Callable
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        check_augmentable(images)
+        pixels = (images * 255).round().byte().cpu()
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        try:
+            changed = self.changed(pixels, seed)
+        except Exception as error:  # whatever somebody's pipeline may raise
+            raise ValueError(
+                "the augmentation fails on a uint8 image (albumentations: array (28, 28), "
+                "torchvision: tensor (1, 28, 28)); leave out ToTensor and Normalize, which "
+                f"Batches does: {type(error).__name__}: {error}"
+            ) from error
+        if changed.shape != pixels.shape or changed.dtype != pixels.dtype:
+            raise ValueError(
+                f"the augmentation made {changed.dtype} {tuple(changed.shape)} of uint8 "
+                f"{tuple(pixels.shape)}: it must keep the size of the images and their type"
+            )
+        return changed.to(images.device).float().div_(255)
+
+    def changed(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:
+        """The pipeline's images for uint8 pixels (n, 1, 28, 28)."""
+        if hasattr(self.pipeline, "set_random_seed"):  # albumentations ignores the global seeds
+            self.pipeline.set_random_seed(seed)
+            arrays = [self.pipeline(image=image)["image"] for image in pixels.squeeze(1).numpy()]
+            return torch.from_numpy(np.stack(arrays)).unsqueeze(1)
+        with seeded(seed):
+            return torch.stack([self.pipeline(image) for image in pixels])
+
+
+class Later:
+    """A pipeline that is made when it is first used, where importing its library takes long."""
+
+    def __init__(self, make: Callable[[], Callable]):
+        self.make = make
+
+    @cached_property
+    def made(self) -> Callable:
+        return self.make()
+
+    def __call__(self, *arguments, **options):
+        return self.made(*arguments, **options)
+
+    def __getattr__(self, name: str):
+        if name.startswith("__") or name in ("make", "made"):  # half made, or about to be copied
+            raise AttributeError(name)
+        return getattr(self.made, name)

@@ -1,30 +1,127 @@
-"""The digits: loaded, split into training, validation and test images, and handed out in batches.
+"""The digits: fetched, split into training, validation and test images, handed out in batches.
 
 Images are uint8 (n, 1, 28, 28) in 0..255 and labels int64 (n,) in 0..9 until a batch is made.
 """
 
+import functools
+import gzip
+import hashlib
+import http.client
 import math
+import os
+import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import torch
+from filelock import FileLock
+from platformdirs import user_cache_dir
 
-from mnist_lib.engine.checks import check_count, check_digits
-from mnist_lib.engine.download import FILES, make_available, raw_folder
+from mnist_lib.engine.machine import check_count, write_atomically
 
-TRAINING_SIZE, TEST_SIZE = 60_000, 10_000  # images in the published sets
 FOLDS = 10  # parts of the training images, each held out in turn
 FOLD_RULE = "rank by label, parity of position and position, modulo ten"
 MEAN, STD = 0.1307, 0.3081  # of the pixels of the 60,000 training images, scaled to 0..1
+TEST_SIZE = 10_000
+IMAGE, CLASSES = (1, 28, 28), 10
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+FILES = {  # and the MD5 sums of their content
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+# ---- download -----------------------------------------------------------------------------------
+# torchvision and pooch read no folder as a mirror, and both take intact files of another name or
+# packing for damaged ones; so what is found counts by its content alone
+
+
+def make_available(raw: Path) -> None:
+    """Make sure that the folder holds the four intact files, whatever is there now."""
+    if all(is_intact(raw / name) for name in FILES):
+        return
+    raw.mkdir(parents=True, exist_ok=True)
+    with FileLock(raw / ".lock"):  # several processes may start at once
+        for name in FILES:
+            if not is_intact(raw / name):
+                write_atomically(raw / name, fetch(name, raw))
+
+
+def is_intact(file: Path) -> bool:
+    """Whether the file has its MD5 sum; one that has not changed is not read again."""
+    return file.is_file() and md5_of_file(file, file.stat().st_mtime_ns) == FILES[file.name]
+
+
+@functools.cache
+def md5_of_file(file: Path, _changed: int) -> str:
+    return md5_of(file.read_bytes())
+
+
+def md5_of(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def fetch(name: str, raw: Path) -> bytes:
+    """The content of a file, from the first place that has it intact.
+
+    Raises:
+        ConnectionError: that names all places that were tried and says which files go where.
+    """
+    tried = []
+    for address in addresses(name, raw):
+        try:
+            with urllib.request.urlopen(address, timeout=30) as response:
+                content = response.read()
+            content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+            if md5_of(content) == FILES[name]:
+                return content
+            tried.append(f"{address}: truncated or altered (its MD5 sum differs)")
+        except (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException) as error:
+            tried.append(f"{address}: {getattr(error, 'reason', error)}")
+    raise ConnectionError(
+        "MNIST could not be downloaded. Tried:\n  " + "\n  ".join(tried) + "\nTwo ways out:\n"
+        f"  1. put these four files, packed (.gz) or not, into {raw}: {', '.join(FILES)}\n"
+        "  2. set MNIST_MIRROR to a folder or an address that has them "
+        f"(now it is '{os.environ.get('MNIST_MIRROR', '')}')"
+    )
+
+
+def addresses(name: str, raw: Path) -> Iterator[str]:
+    """Where a file may be: in its folder, at $MNIST_MIRROR, at the public mirrors."""
+    own = os.environ.get("MNIST_MIRROR", "").strip()
+    path = urllib.request.url2pathname(own[7:]) if own.startswith("file://") else own
+    for folder in [raw, Path(path).expanduser()] if own else [raw]:
+        for stem in (name, name.replace("-idx", ".idx")):  # Kaggle and 7-Zip write a dot
+            yield from (file.resolve().as_uri() for file in sorted(folder.rglob(f"{stem}*")))
+    web = [own] if own.startswith(("http", "ftp")) else []
+    for mirror in (*web, *MIRRORS):
+        yield f"{quote(mirror.rstrip('/'), safe=':/?&=%~+@')}/{name}.gz"
+
+
+def raw_folder(root: str | Path | None = None) -> Path:
+    """Where the four files are: below this root, $MNIST_ROOT or the user's cache."""
+    root = root or os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
+    return Path(root).expanduser() / "MNIST" / "raw"
+
+
+# ---- the digits ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Digits:
-    """MNIST in three parts.
+    """MNIST in three parts: images uint8 (n, 1, 28, 28), labels int64 (n,).
 
-    fold  which tenth of the training images validates; 0: none, None: parts of the reader's own
+    Attributes:
+        fold: which tenth of the training images validates; 0 for none, None for other digits.
     """
 
     train_images: torch.Tensor
@@ -45,17 +142,21 @@ class Digits:
         return replace(self, **tensors)
 
     def without_test(self) -> "Digits":
-        """The digits to choose by: nobody can peep at test images that are not there."""
+        """The digits to choose by: test images that are absent cannot be used by mistake."""
         return replace(self, test_images=self.test_images[:0], test_labels=self.test_labels[:0])
 
 
 def load_mnist(root: str | Path | None = None, fold: int = 0) -> Digits:
     """All of MNIST as tensors, fetched at the first call.
 
-    root    folder that holds (or will hold) MNIST/raw; default: $MNIST_ROOT or the user's cache
-    fold    1..10: the tenth of the training images that validates; 0: all 60,000 train. A recipe
-            says which one a seed takes: load_mnist(fold=recipe.fold(seed))
-    raises  ValueError for an impossible fold, ConnectionError if no mirror gave intact files
+    Args:
+        root: folder of MNIST/raw; by default $MNIST_ROOT or the user's cache.
+        fold: 1 to 10, the tenth of the training images that validates; with 0 all 60,000 train.
+            A recipe says which one a seed takes: ``load_mnist(fold=recipe.fold(seed))``.
+
+    Raises:
+        ValueError: for an impossible fold.
+        ConnectionError: if no mirror gave intact files.
     """
     check_count("fold", fold, lowest=0, highest=FOLDS)
     raw = raw_folder(root)
@@ -106,12 +207,20 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 class Batches:
     """One pass over a set per iteration: shuffled, augmented, normalised, the last batch kept.
 
-    images     uint8 (n, 1, 28, 28), labels int64 (n,); both are held once on the device
-    augment    see `augment.py`; None leaves the images as they are
-    order      CPU generator of the shuffling; None keeps the order (for evaluation)
-    draws      generator of the augmentation's parameters, on the device
-    yields     x float32 (batch, 1, 28, 28) normalised, y int64 (batch,)
-    raises     ValueError for other images or labels, or a batch size that does not fit the set
+    Iterating yields ``x`` float32 (batch, 1, 28, 28), normalised, and ``y`` int64 (batch,).
+
+    Args:
+        images: uint8 (n, 1, 28, 28), held once on the device.
+        labels: int64 (n,).
+        batch_size: from 1 to n.
+        augment: see `augment.py`; None leaves the images as they are.
+        order: CPU generator of the shuffling; None keeps the order, for evaluation.
+        draws: generator of the augmentation's parameters, on the device.
+        device: of the batches.
+        epochs: of the whole training, for kinds of batches that change with the epoch.
+
+    Raises:
+        ValueError: for other images or labels, or a batch size that does not fit the set.
     """
 
     def __init__(
@@ -122,30 +231,52 @@ class Batches:
         augment: Callable | None = None,
         order: torch.Generator | None = None,
         draws: torch.Generator | None = None,
-        device: torch.device | str = "cpu",
+        device: str = "cpu",
+        epochs: int = 1,
     ):
         check_digits(images, labels)
-        if not (isinstance(batch_size, int) and 1 <= batch_size <= len(labels)):
+        if type(batch_size) is not int or not 1 <= batch_size <= len(labels):
             raise ValueError(f"batch size {batch_size} does not fit a set of {len(labels)} images")
         self.images, self.labels = images.to(device), labels.to(device)
         self.batch_size, self.augment, self.order, self.draws = batch_size, augment, order, draws
+        self.count = len(labels)  # images of a pass
 
     def __len__(self) -> int:
-        return math.ceil(len(self.labels) / self.batch_size)
+        return math.ceil(self.count / self.batch_size)
+
+    @property
+    def last_batch(self) -> int:
+        """Images of the last step of a pass."""
+        return self.count - (len(self) - 1) * self.batch_size
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        return map(self.batch, self.positions().split(self.batch_size))
+        for chosen in self.positions().to(self.labels.device).split(self.batch_size):
+            x = to_float(self.images[chosen])
+            if self.augment is not None:
+                x = self.augment(x, self.draws)
+            yield normalise(x), self.labels[chosen]
 
     def positions(self) -> torch.Tensor:
-        """Of all images of this pass, in its order."""
+        """Of all images of this pass, in its order: int64, on the CPU."""
         if self.order is None:
             return torch.arange(len(self.labels))
         return torch.randperm(len(self.labels), generator=self.order)
 
-    def batch(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The images and labels at these positions."""
-        chosen = chosen.to(self.labels.device)
-        x = to_float(self.images[chosen])
-        if self.augment is not None:
-            x = self.augment(x, self.draws)
-        return normalise(x), self.labels[chosen]
+    def note(self, logits: torch.Tensor, y: torch.Tensor) -> None:
+        """Called after each step of a training, for kinds of batches that depend on losses."""
+
+
+def check_digits(images: torch.Tensor, labels: torch.Tensor) -> None:
+    """ValueError unless these are uint8 (n, 1, 28, 28) with an int64 label 0..9 for each."""
+    if images.dtype != torch.uint8 or images.shape[1:] != IMAGE:
+        raise ValueError(
+            "images must be uint8 (n, 1, 28, 28) in 0..255, as load_mnist gives them, "
+            f"not {images.dtype} {tuple(images.shape)}"
+        )
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{len(images)} images need as many labels of type int64, "
+            f"not {labels.dtype} {tuple(labels.shape)}"
+        )
+    if len(labels) and not (0 <= labels.min() and labels.max() < CLASSES):
+        raise ValueError(f"labels must be 0..9, not {int(labels.min())}..{int(labels.max())}")

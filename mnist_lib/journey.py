@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mnist_lib import models
-from mnist_lib.augment import RandomAffine
-from mnist_lib.engine.per_image import Later, PerImage
+from mnist_lib.augment import Later, PerImage, RandomAffine
 from mnist_lib.recipes import SGD, OneCycle, Recipe, StepDecay
 
 PLAIN = Recipe(
@@ -77,8 +76,8 @@ JOURNEY = [
     STEP_DECAY, ONE_CYCLE, SEPARABLE, WIDER, SMALL, SMALLER,
 ]  # fmt: skip
 
-SIDE_TRACKS = [ALBUMENTATIONS, STEP_DECAY, SMALLER]  # of their notebooks, with fewer seeds
-STEPS = [recipe for recipe in JOURNEY if recipe not in SIDE_TRACKS]
+VARIANTS = [ALBUMENTATIONS, STEP_DECAY, SMALLER]  # beside the step of their page, fewer seeds
+STEPS = [recipe for recipe in JOURNEY if recipe not in VARIANTS]
 
 BEST = ONE_CYCLE  # the most accurate step; notebook 09 looks at its mistakes
 
@@ -93,14 +92,16 @@ def recipes_of(notebook: str) -> list[Recipe]:
 
 @dataclass(frozen=True)
 class Target:
-    """What a step sets out to reach; None leaves a line out.
+    """What a step sets out to reach; None leaves a part out.
 
-    test_accuracy   fraction that each of the last epochs of a run must reach
-    last_epochs     how many epochs at the end must reach it: one lucky epoch is no result
-    of_seeds        in which part of the seeds
-    mean_accuracy   fraction that the mean over seeds must reach, last epoch; not asked of one run
-    lower_end       and the lower end of that mean's 95 % interval
-    max_parameters  and max_epochs: limits of the network and of the training
+    Attributes:
+        test_accuracy: fraction that each of the last epochs of a run must reach.
+        last_epochs: how many epochs at the end must reach it: one lucky epoch is no result.
+        of_seeds: in which part of the seeds.
+        mean_accuracy: fraction that the mean over seeds must reach, last epoch.
+        lower_end: of the 95 % interval of that mean.
+        max_parameters: limit of the network.
+        max_epochs: limit of the training.
     """
 
     test_accuracy: float | None = None

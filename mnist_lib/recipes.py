@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, StepLR
 
-from mnist_lib.data import FOLD_RULE, FOLDS, Batches
-from mnist_lib.engine.device import seeded, use_threads
+from mnist_lib.data import CLASSES, FOLD_RULE, FOLDS, IMAGE, Batches
 from mnist_lib.engine.fingerprint import as_text, computation, short_hash
+from mnist_lib.engine.machine import check_count, seeded, use_threads
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class OneCycle:
     """Up to `peak` in the first `warmup` part of the run, then down to almost nothing (Smith 2018).
 
     PyTorch's OneCycleLR also cycles the momentum between 0.85 and 0.95 unless told not to, and
-    silently overwrites the optimizer's own. Here that happens only with cycle_momentum=True.
+    silently overwrites the optimizer's own. Here that happens only with ``cycle_momentum=True``.
     """
 
     peak: float
@@ -83,11 +83,14 @@ class OneCycle:
     cycle_momentum: bool = False
 
     def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
+        total = steps * epochs
+        # a warm-up of exactly one step has no width, and PyTorch would divide by it
+        warmup = self.warmup * (0.999 if abs(self.warmup * total - 1) < 1e-6 else 1)
         return OneCycleLR(
             optimizer,
             self.peak,
-            total_steps=steps * epochs,
-            pct_start=self.warmup,
+            total_steps=total,
+            pct_start=warmup,
             anneal_strategy=self.anneal,
             cycle_momentum=self.cycle_momentum,
             div_factor=self.start_divisor,
@@ -114,11 +117,23 @@ def learning_rates(optimizer: SGD | Adam, schedule: Schedule, steps: int, epochs
 class Recipe:
     """Everything that decides a run except its seed and its machine.
 
-    name     begins with the number of its notebook; a published system's is its id. It names a
-             folder too, so ValueError unless it is letters and digits with . _ - between them
-    change   what is new against the parent, in a few words for the ledger
-    folds    10: a run holds out the tenth of the training images that its seed says, for
-             validation; 0: it trains on all of them
+    Attributes:
+        name: begins with the number of its notebook; a published system's is its id. It names a
+            folder, too: letters and digits with . _ - between them.
+        change: what is new against the parent, in a few words for the ledger.
+        network: makes a new network with random weights.
+        optimizer: `SGD`, `Adam` or a dataclass with the same ``build``.
+        schedule: of the learning rate.
+        augment: see `augment.py`.
+        batch_size: images of a step.
+        epochs: passes over the training images.
+        folds: 10, and a run holds out the tenth of the training images that its seed says; or 0,
+            and it trains on all of them.
+        batches: makes the batches of an epoch, as `Batches` does.
+        parent: the recipe that this one changes.
+
+    Raises:
+        ValueError: for a name that names no folder, or another number of folds.
     """
 
     name: str
@@ -130,8 +145,8 @@ class Recipe:
     batch_size: int = 128
     epochs: int = 15
     folds: int = FOLDS
+    batches: Callable[..., Batches] = Batches
     parent: "Recipe | None" = field(default=None, repr=False, compare=False)
-    batches = Batches  # all digits in each epoch, unless a kind of recipe says otherwise
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.name):
@@ -158,7 +173,34 @@ class Recipe:
             setting.name: as_text(getattr(self, setting.name))
             for setting in fields(self)
             if setting.name not in ("name", "change", "parent")
+            and (setting.name, getattr(self, setting.name)) != ("batches", Batches)
         }
+
+    def check(self, seed: int, steps: int, last_batch: int) -> None:
+        """Try before any time is spent what a run will do.
+
+        Args:
+            seed: of the run.
+            steps: of an epoch.
+            last_batch: images of its last step, often fewer than the batch size.
+
+        Raises:
+            ValueError: that says what cannot work, and why.
+        """
+        check_count("seed", seed, lowest=0)
+        check_count(f"the number of epochs of '{self.name}'", self.epochs)
+        network = self.new_network(seed=0)
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise ValueError(f"the network of '{self.name}' has no parameters to train")
+        for count, training in ((2, False), (last_batch, True)):
+            check_logits(self.name, network.train(training), count)
+        try:
+            learning_rates(self.optimizer, self.schedule, steps, self.epochs)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"optimizer or schedule of '{self.name}' fail in a run of {steps * self.epochs} "
+                f"steps: {type(error).__name__}: {error}"
+            ) from None
 
     def fingerprint(self) -> str:
         """Short hash of settings and network: a record with another fingerprint is out of date."""
@@ -183,6 +225,25 @@ class Recipe:
         old, new = (source(recipe.network).splitlines() for recipe in (self.parent, self))
         diff = list(difflib.unified_diff(old, new, lineterm="", n=99))
         return "\n".join(lines + ["", *diff[3:]] if diff else lines)
+
+
+@torch.no_grad()
+def check_logits(name: str, network: nn.Module, count: int) -> None:
+    """ValueError unless the network turns so many images into as many rows of ten logits."""
+    mode = "training" if network.training else "evaluation"
+    try:
+        with seeded(0):
+            logits = network(torch.randn(count, *IMAGE))
+    except Exception as error:  # whatever somebody's network may raise
+        raise ValueError(
+            f"the network of '{name}' fails in {mode} mode on a batch of {count}: {error}"
+        ) from error
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if shape != (count, CLASSES):
+        raise ValueError(
+            f"the network of '{name}' turns {count} images in {mode} mode into {shape}; "
+            f"it must give logits of shape {(count, CLASSES)}"
+        )
 
 
 def source(network: Callable) -> str:

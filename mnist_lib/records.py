@@ -1,24 +1,26 @@
-"""Records: what a training leaves behind, one JSON file and one checkpoint per run."""
+"""Records: what a training leaves behind, one JSON file and one checkpoint per run.
 
+The committed results are only read. What a reader runs goes to my-results/, and never counts among
+the recorded seeds.
+"""
+
+import functools
+import json
 import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
-from mnist_lib.engine import environment, store
-from mnist_lib.engine.files import write_atomically
-from mnist_lib.engine.store import RUNS
+from mnist_lib.engine.machine import is_short, output_folder, results_folder, write_atomically
 from mnist_lib.recipes import Recipe
-from mnist_lib.summary import count_parameters
 
-HOW_TO_MAKE = (
-    "save(fit(recipe, digits, seed)) makes one; for a step of the journey so does "
-    "python -m mnist_lib run, for a published system run --system"
-)
+HOW_TO_MAKE = "save(fit(recipe, digits, seed)) makes one, and so does python -m mnist_lib sweep"
 
 
 class NoRecords(LookupError):
@@ -27,16 +29,17 @@ class NoRecords(LookupError):
 
 @dataclass
 class Run:
-    """One finished (or interrupted) training.
+    """One finished or interrupted training.
 
-    fold     which tenth of the training images validated, see `data.Digits`
-    sizes    number of images in each part of the digits
-    machine  what it was trained on
-    history  one dict per finished epoch: learning_rate (at its first step), train_loss and
-             train_accuracy (running, in train mode, on augmented images), validation_* and test_*
-             (exact, all images), seconds
-    clean_train_accuracy  after the last epoch, in eval mode, on all training images as they are
-    seconds  wall time of training and evaluation in all epochs
+    Attributes:
+        fold: which tenth of the training images validated, see `data.Digits`.
+        sizes: number of images in each part of the digits.
+        machine: what it was trained on, when and with which commit.
+        history: one dict per finished epoch: learning_rate (at its first step), train_loss and
+            train_accuracy (running, in train mode, on augmented images), validation_* and test_*
+            (all images, in eval mode), seconds. Losses are in nats per image, accuracies fractions.
+        clean_train_accuracy: after the last epoch, in eval mode, on the plain training images.
+        seconds: wall time of training and evaluation in all epochs.
     """
 
     recipe: Recipe
@@ -45,7 +48,7 @@ class Run:
     fold: int | None
     sizes: dict[str, int]
     machine: dict
-    short: bool = field(default_factory=environment.is_short)
+    short: bool = field(default_factory=is_short)
     history: list[dict] = field(default_factory=list)
     clean_train_accuracy: float | None = None
     seconds: float = 0.0
@@ -53,6 +56,7 @@ class Run:
 
     def __str__(self) -> str:
         kind = "shortened run, its accuracy means nothing: " if self.short else ""
+        kind = "interrupted, so this is no result: " if self.interrupted else kind
         minutes, seconds = divmod(round(self.seconds), 60)
         return (
             f"{kind}'{self.recipe.name}', seed {self.seed}, {len(self.history)} epochs "
@@ -64,35 +68,49 @@ class Run:
         return pd.DataFrame(self.history or {"epoch": []}).set_index("epoch")
 
 
-def record_path(name: str, seed: int, folder: Path | None = None, kind: str = RUNS) -> Path:
-    """results/runs/<recipe>/seed-<n>.json; the checkpoint stands beside it with the ending .pt."""
-    return (folder or environment.results_folder()) / kind / name / f"seed-{seed}.json"
+# ---- writing ------------------------------------------------------------------------------------
 
 
-def save(run: Run) -> Path:
-    """Write the run's record and the checkpoint of its last epoch; returns the record's path.
+def save(run: Run) -> Path | None:
+    """Write the record of a run and the checkpoint of its last epoch.
 
-    raises ValueError for an unfinished run, which cannot be compared
+    Returns:
+        The record's path in my-results/; that of the committed record if its history is the same
+        to the last digit; None for an interrupted run, which is not saved.
     """
     if run.interrupted:
-        raise ValueError(f"'{run.recipe.name}' was interrupted; only finished runs are recorded")
-    return keep(as_record(run), weights_of(run.model))
+        print("an interrupted run is not saved: it cannot be compared")
+        return None
+    record = as_record(run)
+    for known in load_records(results_folder(), run.recipe.name):
+        if is_same(known, record):
+            return path_of(known, results_folder())
+    return save_record(record, weights_of(run.model), output_folder())
 
 
-def keep(record: dict, weights: bytes) -> Path:
-    """Write a record and its checkpoint, whoever trained it; returns the record's path.
-
-    A run that had no test images is a trial: its record goes to results/trials/, without a
-    checkpoint. What another recipe of the same name left there is set aside, not replaced.
-    """
-    text, kind = store.as_json(record), store.kind_of(record["sizes"])
-    folder = environment.output_folder(record["short"])
-    path = record_path(record["recipe"], record["seed"], folder, kind)
-    store.set_aside(path, record["fingerprint"])
-    if kind == RUNS:
+def save_record(record: dict, weights: bytes, folder: Path) -> Path:
+    """Write a record and, if it saw test images, its checkpoint into a folder of results."""
+    text, path = json.dumps(record, indent=1, allow_nan=False) + "\n", path_of(record, folder)
+    checked(text)
+    if record["sizes"]["test"]:
         write_atomically(path.with_suffix(".pt"), weights)
     write_atomically(path, text)  # last: where there is a record, the run is complete
     return path
+
+
+def path_of(record: dict, folder: Path) -> Path:
+    """<folder>/runs/<recipe>/seed-<n>.json, or validation/ for a run without test images."""
+    kind = "runs" if record["sizes"]["test"] else "validation"
+    return folder / kind / record["recipe"] / f"seed-{record['seed']}.json"
+
+
+def is_same(record: dict, other: dict) -> bool:
+    """Whether two records are of one computation: all but the seconds and the machine."""
+    decisive = [
+        (r["fingerprint"], r["seed"], [{**row, "seconds": 0} for row in r["history"]])
+        for r in (record, other)
+    ]
+    return decisive[0] == decisive[1]
 
 
 def weights_of(model: nn.Module) -> bytes:
@@ -104,44 +122,120 @@ def weights_of(model: nn.Module) -> bytes:
 
 
 def as_record(run: Run) -> dict:
-    """The run in plain values, see `engine.store.Record`."""
+    """The run in plain values, see `Record`."""
+    recipe = run.recipe
     return {
-        "schema": 2,
-        "recipe": run.recipe.name,
-        "change": run.recipe.change,
-        "parent": run.recipe.parent.name if run.recipe.parent else None,
-        "settings": run.recipe.settings(),
-        "fingerprint": run.recipe.fingerprint(),
+        "schema": 3,
+        "recipe": recipe.name,
+        "change": recipe.change,
+        "parent": recipe.parent.name if recipe.parent else None,
+        "settings": recipe.settings(),
+        "fingerprint": recipe.fingerprint(),
         "seed": run.seed,
         "fold": run.fold,
         "sizes": run.sizes,
         "short": run.short,
-        "parameters": count_parameters(run.model),
+        "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
         "history": run.history,
         "clean_train_accuracy": run.clean_train_accuracy,
         "seconds": run.seconds,
-        "machine": {**run.machine, "commit": environment.commit()},
+        "machine": run.machine,
     }
 
 
-def load_records(
-    folder: Path | None = None, name: str | None = None, kind: str = RUNS
-) -> list[dict]:
-    """All good records, or those of one name, by recipe and seed; others are named in warnings."""
-    records, problems = store.read_records(folder or environment.results_folder(), name, kind)
-    for problem in problems:
-        warnings.warn(problem, stacklevel=2)
-    return records
+# ---- reading ------------------------------------------------------------------------------------
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-def records_of(recipe: Recipe, folder: Path | None = None, kind: str = RUNS) -> list[dict]:
-    """The records of exactly these settings; older versions of the recipe do not count.
+class Epoch(BaseModel):
+    """What every row of a history has; None where an early record did not keep it."""
 
-    kind  runs, which saw the test images, or trials, which had none
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
+    epoch: int
+    train_loss: float | None
+    train_accuracy: Fraction | None
+    validation_accuracy: Fraction = 0
+    test_accuracy: Fraction = 0
+    seconds: float
+
+
+class Record(BaseModel):
+    """What every record has, of the right type; other fields are welcome."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
+    recipe: str
+    settings: dict[str, str]
+    fingerprint: str
+    seed: int
+    sizes: dict[str, int]
+    short: bool
+    parameters: int
+    history: list[Epoch]
+    clean_train_accuracy: Fraction | None
+    seconds: float
+    machine: dict
+
+    @model_validator(mode="after")
+    def is_complete(self):
+        epochs = [row.epoch for row in self.history]
+        asked = len(epochs) if self.short else int(self.settings["epochs"])
+        if not epochs or epochs != [*range(1, asked + 1)]:
+            raise ValueError(f"it has the epochs {epochs}, not 1 to {asked}")
+        for part in ("validation", "test"):
+            for row in self.history:
+                if (f"{part}_accuracy" in row.model_fields_set) != bool(self.sizes[part]):
+                    raise ValueError(f"its {part} results do not fit its number of such images")
+        return self
+
+
+def checked(text: str | bytes) -> dict:
+    """The record that this JSON holds; ValueError names the first place where it is none."""
+    try:
+        Record.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()) from None
+    return json.loads(text)
+
+
+@functools.cache
+def read_record(path: Path, _changed: int) -> dict:
+    """One record, read once a process until its file changes; ValueError for a bad one."""
+    record = checked(path.read_bytes())
+    if path_of(record, path.parents[2]) != path:
+        raise ValueError(f"it is of '{record['recipe']}', seed {record['seed']}: a misplaced file")
+    if record["short"] and "short" not in path.parts:
+        raise ValueError("it is of a shortened run")
+    return record
+
+
+def load_records(folder: Path, name: str = "*") -> list[dict]:
+    """All good records of a recipe's name, or of all, by recipe and seed; bad ones are warned of.
+
+    Args:
+        folder: of results.
+        name: of a recipe.
+    """
+    records = []
+    for path in sorted(folder.glob(f"[rv]*/{name}/seed-*.json")):
+        try:
+            records.append(read_record(path, path.stat().st_mtime_ns))
+        except (OSError, ValueError) as error:
+            warnings.warn(f"skipped the unreadable record {path}: {error}", stacklevel=2)
+    return sorted(records, key=lambda record: (record["recipe"], record["seed"]))
+
+
+def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
+    """The records of exactly this recipe, by seed; older versions of it do not count.
+
+    Args:
+        recipe: whose fingerprint they must have.
+        folder: of results. By default the committed ones; my-results/ if these have none.
     """
     fingerprint = recipe.fingerprint()
-    for place in [folder] if folder else environment.reading_folders():
-        records = load_records(place, recipe.name, kind)
+    for place in [folder] if folder else [results_folder(), output_folder()]:
+        records = load_records(place, recipe.name)
         if found := [record for record in records if record["fingerprint"] == fingerprint]:
             return found
     return []
@@ -150,19 +244,45 @@ def records_of(recipe: Recipe, folder: Path | None = None, kind: str = RUNS) -> 
 def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn.Module:
     """The recipe's network with the weights of this seed's last epoch, on the CPU, in eval mode.
 
-    raises FileNotFoundError or ValueError that says what to do
+    Args:
+        recipe: of the run.
+        seed: of the run.
+        folder: of results. By default the committed ones; my-results/ if this seed is not there.
+
+    Raises:
+        FileNotFoundError: if there is none, with what makes one.
+        ValueError: for a damaged file.
     """
-    places = [folder] if folder else environment.reading_folders()
-    paths = [record_path(recipe.name, seed, place).with_suffix(".pt") for place in places]
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        raise FileNotFoundError(f"no checkpoint of '{recipe.name}' with seed {seed}: {HOW_TO_MAKE}")
-    if seed not in [record["seed"] for record in records_of(recipe, path.parents[2])]:
-        raise ValueError(f"{path} is not of '{recipe.name}' as it is now: {HOW_TO_MAKE}")
-    model = recipe.new_network(seed)
+    for place in [folder] if folder else [results_folder(), output_folder()]:
+        for record in records_of(recipe, place):
+            path = path_of(record, place).with_suffix(".pt")
+            if record["seed"] == seed and path.exists():
+                return with_weights(recipe.new_network(seed), path)
+    raise FileNotFoundError(f"no checkpoint of '{recipe.name}' with seed {seed}: {HOW_TO_MAKE}")
+
+
+def with_weights(model: nn.Module, path: Path) -> nn.Module:
+    """The network with the weights of a file, in eval mode; ValueError for a damaged file."""
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # a damaged file can fail anywhere on its way through PyTorch
-        reason = f"holds no weights of '{recipe.name}' ({type(error).__name__})"
-        raise ValueError(f"{path} {reason}: delete it and its record; {HOW_TO_MAKE}") from None
+        reason = f"{path} holds no weights of this network ({type(error).__name__})"
+        raise ValueError(f"{reason}: delete it and its record; {HOW_TO_MAKE}") from None
     return model.eval()
+
+
+# ---- registrations ------------------------------------------------------------------------------
+
+
+def registrations() -> list[dict]:
+    """What was decided before the test set was opened, the oldest first: results/registered.json.
+
+    Each has recipe, fingerprint, settings, seeds, target and why; entries never change.
+    """
+    path = results_folder() / "registered.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def registrations_of(recipe: Recipe) -> list[dict]:
+    """The registrations of the recipe's name, the oldest first: a second one is a second try."""
+    return [entry for entry in registrations() if entry["recipe"] == recipe.name]

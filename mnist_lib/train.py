@@ -1,26 +1,21 @@
 """Training: the only module with a backward pass."""
 
+import math
+import sys
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tqdm import tqdm
 
 from mnist_lib.data import Batches, Digits
-from mnist_lib.engine import checks
-from mnist_lib.engine.device import (
-    choose_device,
-    describe_machine,
-    epoch_seed,
-    generator,
-    seeded,
-    use_threads,
-)
-from mnist_lib.engine.environment import is_short
-from mnist_lib.engine.layers import accelerate
-from mnist_lib.engine.progress import Progress
+from mnist_lib.engine import machine
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import Run
 
@@ -31,61 +26,126 @@ def fit(
     recipe: Recipe,
     digits: Digits,
     seed: int = 1,
-    device: str | torch.device = "auto",
+    device: str = "auto",
     threads: int = 1,
     quiet: bool = False,
     after_epoch: Callable[[dict], None] | None = None,
 ) -> Run:
     """Train a new network by the recipe and evaluate it after every epoch.
 
-    digits   from load_mnist(fold=recipe.fold(seed))
-    seed     gives separate generators for the weights, the order and the augmentation
-    device   'auto' (CUDA, else MPS, else CPU) or a name of PyTorch's
-    threads  of the CPU; another number changes the last digits of all results
-    quiet    shows nothing while it runs; after_epoch gets each row of the history as it is made
-    returns  a Run that says if it was interrupted by Ctrl-C (or short: with MNIST_LIB_SHORT=1)
-    raises   ValueError at once for what cannot work; FloatingPointError if a loss is no number
+    Args:
+        recipe: what to train, and how.
+        digits: from ``load_mnist(fold=recipe.fold(seed))``.
+        seed: gives separate generators for the weights, the order and the augmentation.
+        device: ``"auto"`` (CUDA, else MPS, else CPU) or a name of PyTorch's.
+        threads: of the CPU; another number changes the last digits of all results.
+        quiet: shows nothing while it runs.
+        after_epoch: gets each row of the history as it is made.
+
+    Returns:
+        A `Run`, which says if it was interrupted by Ctrl-C, or shortened by MNIST_LIB_SHORT=1.
+
+    Raises:
+        ValueError: at once for what cannot work.
+        FloatingPointError: if a loss is no number any more.
     """
-    device = choose_device(device)
-    checks.check_run(recipe, digits, seed, threads)
-    digits, epochs = shortened(digits, recipe.epochs)
-    with use_threads(threads):
-        model = accelerate(recipe.new_network(seed), device)
-        training = training_batches(recipe, digits, seed, device)
+    device = machine.choose_device(device)
+    machine.check_count("threads", threads)
+    check_fold(recipe, digits, seed)
+    digits, planned = shortened(digits, recipe)
+    with machine.use_threads(threads):
+        training = training_batches(planned, digits, seed, device)
+        planned.check(seed, len(training), training.last_batch)
         evaluation = evaluation_batches(digits, device)
-        optimizer = recipe.optimizer.build(model)
-        schedule = recipe.schedule.build(optimizer, len(training), epochs)
-        run = Run(recipe, seed, model, digits.fold, digits.sizes(), describe_machine(device))
-        with Progress(epochs, len(training), quiet, after_epoch) as progress:
-            for epoch in progress:
+        model = machine.accelerate(planned.new_network(seed), device)
+        optimizer = planned.optimizer.build(model)
+        schedule = planned.schedule.build(optimizer, len(training), planned.epochs)
+        started = {"started": f"{datetime.now():%FT%T}", **machine.commit()}
+        made_on = {**machine.describe_machine(device), **started}
+        run = Run(recipe, seed, model, digits.fold, digits.sizes(), made_on)
+        bar = progress_bar(len(training), quiet)
+        try:
+            for epoch in range(1, planned.epochs + 1):
+                started = time.perf_counter()
                 row = {"epoch": epoch, "learning_rate": schedule.get_last_lr()[0]}
-                with seeded(epoch_seed(seed, epoch), device):
-                    measured = train_epoch(model, training, optimizer, schedule, progress.step)
+                bar.reset()
+                with machine.seeded(machine.epoch_seed(seed, epoch), device):
+                    measured = train_epoch(model, training, optimizer, schedule, bar.update)
                 row["train_loss"], row["train_accuracy"] = measured
                 for part, batches in evaluation.items():
                     row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(model, batches)
-                checks.check_losses(recipe, row)
-                run.history.append(progress.finish_epoch(row))
-            run.clean_train_accuracy = clean_accuracy(model, digits, device)
-    run.seconds, run.interrupted = sum(row["seconds"] for row in run.history), progress.interrupted
+                check_losses(recipe, row)
+                row["seconds"] = time.perf_counter() - started
+                run.history.append(row)
+                if not quiet:
+                    tqdm.write(epoch_line(row, planned.epochs), file=sys.stdout)
+                if after_epoch is not None:
+                    after_epoch(row)
+            images, labels = digits.train_images, digits.train_labels
+            run.clean_train_accuracy = evaluate(model, clean_batches(images, labels, device))[1]
+        except KeyboardInterrupt:  # Ctrl-C, or Jupyter's stop button
+            run.interrupted = True
+            print(f"interrupted after {len(run.history)} of {planned.epochs} epochs")
+        finally:
+            bar.close()
+    run.seconds = sum(row["seconds"] for row in run.history)
     return run
 
 
-def clean_accuracy(model: nn.Module, digits: Digits, device: str) -> float:
-    """Accuracy (0..1) on the training images as they are, without augmentation and dropout."""
-    return evaluate(model, clean_batches(digits.train_images, digits.train_labels, device))[1]
+def check_fold(recipe: Recipe, digits: Digits, seed: int) -> None:
+    """ValueError unless the digits are cut as this recipe and this seed want them."""
+    asked, found = recipe.fold(seed), digits.fold
+    if found is None:  # other digits: only whether there are any to validate on
+        asked, found = bool(asked), bool(len(digits.validation_labels))
+    if asked != found:
+        raise ValueError(
+            f"'{recipe.name}' with seed {seed} validates on fold {asked or 'none'}, these digits "
+            f"on {found or 'none'}: load_mnist(fold=recipe.fold(seed)) makes them fit"
+        )
 
 
-def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=None):
+def check_losses(recipe: Recipe, row: dict) -> None:
+    """FloatingPointError if a loss of this epoch is no number any more."""
+    for name, value in row.items():
+        if name.endswith("_loss") and not math.isfinite(value):
+            raise FloatingPointError(
+                f"{name} of '{recipe.name}' became {value} in epoch {row['epoch']}: "
+                "the learning rate is probably too high"
+            )
+
+
+def progress_bar(steps: int, quiet: bool) -> tqdm:
+    """A bar of an epoch's steps where somebody watches; what is saved is one line an epoch."""
+    is_watched = "ipykernel" in sys.modules or sys.stdout.isatty()
+    hidden = quiet or not is_watched or not machine.is_on("MNIST_LIB_LIVE", default="1")
+    return tqdm(total=steps, unit="step", leave=False, file=sys.stdout, disable=hidden)
+
+
+def epoch_line(row: dict, epochs: int) -> str:
+    """The one line that a notebook keeps of an epoch."""
+    accuracies = [
+        f"{part} {row[f'{part}_accuracy']:7.2%}   "
+        for part in ("train", "validation", "test")
+        if f"{part}_accuracy" in row
+    ]
+    return (
+        f"epoch {row['epoch']:2d}/{epochs}   loss {row['train_loss']:.4f}   "
+        f"{''.join(accuracies)}{row['seconds']:5.1f} s"
+    )
+
+
+def train_epoch(
+    model: nn.Module, batches: Batches, optimizer, schedule=None, after_step: Callable | None = None
+) -> tuple[float, float]:
     """One pass over the batches with one optimizer step each.
 
-    returns  mean loss (nats per image) and accuracy (0..1), as seen while training: with dropout,
-             with augmentation and with weights that change from batch to batch
+    Returns:
+        Mean loss in nats per image and accuracy (0..1), as seen while training: with dropout,
+        with augmentation and with weights that change from batch to batch.
     """
     model.train()
     loss_sum, correct, count = 0.0, 0, 0
-    note = getattr(batches, "note", None)  # batches that depend on losses want to know them
-    for step, (x, y) in enumerate(batches, start=1):
+    for x, y in batches:
         logits, loss = train_step(model, x, y, optimizer)
         if schedule is not None:
             schedule.step()
@@ -93,15 +153,14 @@ def train_epoch(model, batches: Iterable, optimizer, schedule=None, after_step=N
         loss_sum += loss * len(y)
         correct += (logits.argmax(1) == y).sum()
         count += len(y)
-        if note is not None:
-            note(logits, y)
+        batches.note(logits, y)
         if after_step is not None:
-            after_step(step)
+            after_step()
     return float(loss_sum) / count, int(correct) / count
 
 
 def train_step(model, x, y, optimizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step downhill; returns logits and loss before it."""
+    """One step downhill; returns the logits and the loss before it."""
     logits = model(x)
     loss = F.cross_entropy(logits, y)
     optimizer.zero_grad()
@@ -132,16 +191,25 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([model(x).softmax(1).cpu() for x, _ in batches])
 
 
-def shortened(digits: Digits, epochs: int) -> tuple[Digits, int]:
+def shortened(digits: Digits, recipe: Recipe) -> tuple[Digits, Recipe]:
     """Few images and epochs if MNIST_LIB_SHORT asks for it, which only shows that all works."""
-    return (digits.first(1_280), min(epochs, 2)) if is_short() else (digits, epochs)
+    if not machine.is_short():
+        return digits, recipe
+    return digits.first(1_280), replace(recipe, epochs=min(recipe.epochs, 2))
 
 
 def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> Batches:
     """The recipe's shuffled and augmented batches for this seed."""
-    images, labels = digits.train_images, digits.train_labels
-    order, draws = generator(seed, "order"), generator(seed, "augmentation", device)
-    return recipe.batches(images, labels, recipe.batch_size, recipe.augment, order, draws, device)
+    return recipe.batches(
+        digits.train_images,
+        digits.train_labels,
+        recipe.batch_size,
+        recipe.augment,
+        order=machine.generator(seed, "order"),
+        draws=machine.generator(seed, "augmentation", device),
+        device=device,
+        epochs=recipe.epochs,
+    )
 
 
 def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
@@ -150,11 +218,7 @@ def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
         "validation": (digits.validation_images, digits.validation_labels),
         "test": (digits.test_images, digits.test_labels),
     }
-    return {
-        part: clean_batches(images, labels, device)
-        for part, (images, labels) in parts.items()
-        if len(images) or len(labels)
-    }
+    return {part: clean_batches(*both, device) for part, both in parts.items() if len(both[0])}
 
 
 def clean_batches(images, labels, device: str | torch.device = "cpu") -> Batches:
@@ -166,7 +230,7 @@ def find_learning_rate(
     recipe: Recipe,
     digits: Digits,
     seed: int = 1,
-    device: str | torch.device = "auto",
+    device: str = "auto",
     lowest: float = 1e-4,
     highest: float = 10.0,
     steps: int = 300,
@@ -174,18 +238,24 @@ def find_learning_rate(
 ) -> pd.DataFrame:
     """Train a new network while the learning rate grows from step to step (Smith 2015).
 
-    smoothing  weight of the past in the running mean of the loss, without bias at the start
-    returns    table of learning_rate and smoothed training loss; it ends early once the loss is
-               four times its lowest value or no number any more
-    Uses training images only and leaves nothing behind: the run that follows starts afresh.
+    It uses training images only and leaves nothing behind: the run that follows starts afresh.
+
+    Args:
+        recipe, digits, seed, device: as for `fit`.
+        lowest, highest: learning rates of the first and the last step, on a geometric scale.
+        steps: at most, and at most one epoch.
+        smoothing: weight of the past in the running mean of the loss, without bias at the start.
+
+    Returns:
+        Table of learning_rate and smoothed training loss. It ends early once the loss is four
+        times its lowest value or no number any more.
     """
-    device = choose_device(device)
-    checks.check_recipe(recipe, seed)
-    rows, mean = [], 0.0
-    with use_threads(1), seeded(seed, device):
-        model = accelerate(recipe.new_network(seed), device).train()
-        optimizer = recipe.optimizer.build(model)
+    device, rows, mean = machine.choose_device(device), [], 0.0
+    with machine.use_threads(1), machine.seeded(seed, device):
         batches = training_batches(recipe, digits, seed, device)
+        recipe.check(seed, len(batches), batches.last_batch)
+        model = machine.accelerate(recipe.new_network(seed), device).train()
+        optimizer = recipe.optimizer.build(model)
         rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()
         for step, (rate, (x, y)) in enumerate(zip(rates, batches, strict=False), start=1):
             for group in optimizer.param_groups:

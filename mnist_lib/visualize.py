@@ -4,26 +4,52 @@ Errors are in percent on a logarithmic axis: between 99.0 and 99.5 % lies half o
 on an axis of accuracies it would be a hair's breadth.
 """
 
+import base64
+import io
 from collections.abc import Sequence
 
+import matplotlib.figure
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
+from PIL import Image
 
 from mnist_lib.augment import Augmentation
 from mnist_lib.data import to_float
-from mnist_lib.engine import pictures
+from mnist_lib.recipes import Recipe
+from mnist_lib.records import Run, records_of
 
 PARTS = {"train": "tab:gray", "validation": "tab:blue", "test": "tab:orange"}
 ERROR_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]
 
 
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows with two pixels for each of the page's, as screens have."""
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        data = {"image/png": base64.b64encode(as_png(self)).decode(), "text/plain": repr(self)}
+        width = round(self.get_size_inches()[0] * self.dpi)
+        display(data, raw=True, metadata={"image/png": {"width": width}})
+
+
+def as_png(figure: matplotlib.figure.Figure) -> bytes:
+    """A figure as a picture without a date or version inside: equal records give equal files.
+
+    Twice as many pixels as the page shows, for sharp screens; 256 colours, to be small.
+    """
+    drawn, picture = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=180)
+    Image.open(drawn).convert("RGB").quantize(256).save(picture, format="png", optimize=True)
+    return picture.getvalue()
+
+
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
     """A figure and its axes, in inches; closed for pyplot, so that a notebook shows it once."""
     look = {"figsize": (width, height), "dpi": 90, "layout": "constrained"}
-    figure, axes = plt.subplots(rows, columns, FigureClass=pictures.Figure, **look, **options)
+    figure, axes = plt.subplots(rows, columns, FigureClass=Figure, **look, **options)
     plt.close(figure)
     return figure, axes
 
@@ -67,9 +93,9 @@ def error_axis(axis, low: float, high: float) -> None:
     axis.grid(alpha=0.3)
 
 
-def show_curves(history: Sequence[dict]) -> Figure:
+def show_curves(run: Run) -> Figure:
     """Training, validation and test error of one run, epoch by epoch."""
-    table = pd.DataFrame(history)
+    table = pd.DataFrame(run.history or {"epoch": []})
     figure, axis = new_figure(6.5, 3.4)
     lowest, highest = 100.0, 0.0
     for part, colour in PARTS.items():
@@ -77,27 +103,32 @@ def show_curves(history: Sequence[dict]) -> Figure:
             errors = 100 * (1 - table[f"{part}_accuracy"]).clip(lower=1e-4)
             lowest, highest = min(lowest, errors.min()), max(highest, errors.max())
             axis.plot(table["epoch"], errors, "o-", color=colour, markersize=3, label=part)
-    error_axis(axis, lowest * 0.8, highest * 1.25)
+    if run.interrupted:
+        axis.set_title(f"interrupted after {len(table)} epochs: no result", fontsize=10)
+    if len(table):
+        error_axis(axis, lowest * 0.8, highest * 1.25)
+        axis.legend(fontsize=8)
     axis.set_xlabel("epoch")
-    axis.legend(fontsize=8)
     return figure
 
 
-def compare_curves(runs: dict[str, list[dict]], column: str = "test_accuracy") -> Figure:
-    """Error of several recipes: a thin line per seed, a thick one for the mean.
+def compare_curves(*recipes: Recipe, column: str = "test_accuracy") -> Figure:
+    """Error of several recipes by epoch: a thin line for each recorded seed, a thick for the mean.
 
-    runs  label -> records
+    Args:
+        recipes: that have records.
+        column: of a run's history.
     """
     figure, axis = new_figure(7, 4)
     lowest = 100.0
-    for number, (label, records) in enumerate(runs.items()):
-        colour = f"C{number}"
-        seeds = pd.DataFrame([[epoch[column] for epoch in r["history"]] for r in records]).T
-        errors = 100 * (1 - seeds).clip(lower=1e-4)
+    for number, recipe in enumerate(recipes):
+        histories = [record["history"] for record in records_of(recipe)]
+        accuracies = pd.DataFrame([[row[column] for row in each] for each in histories]).T
+        errors = 100 * (1 - accuracies).clip(lower=1e-4)
         lowest = min(lowest, errors.min().min())
-        epochs = np.arange(1, len(errors) + 1)
+        epochs, colour = np.arange(1, len(errors) + 1), f"C{number}"
         axis.plot(epochs, errors, color=colour, linewidth=0.6, alpha=0.5)
-        axis.plot(epochs, errors.mean(axis=1), color=colour, linewidth=2, label=label)
+        axis.plot(epochs, errors.mean(axis=1), color=colour, linewidth=2, label=recipe.name)
     error_axis(axis, lowest * 0.9, 10)
     axis.set_xlabel("epoch")
     axis.set_title(f"{column.split('_')[0]} error, mean over seeds", fontsize=10)
