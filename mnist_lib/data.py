@@ -53,7 +53,10 @@ def make_available(raw: Path) -> None:
     with FileLock(raw / ".lock"):  # several processes may start at once
         for name in FILES:
             if not is_intact(raw / name):
-                write_atomically(raw / name, fetch(name, raw))
+                content = fetch(name, raw)
+                if (raw / name).is_dir():  # 7-Zip may unpack a file into a folder of its name
+                    (raw / name).rename(raw / f"{name}-folder")
+                write_atomically(raw / name, content)
 
 
 def is_intact(file: Path) -> bool:

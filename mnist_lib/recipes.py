@@ -84,8 +84,10 @@ class OneCycle:
 
     def build(self, optimizer: torch.optim.Optimizer, steps: int, epochs: int) -> LRScheduler:
         total = steps * epochs
-        # a warm-up of exactly one step has no width, and PyTorch would divide by it
-        warmup = self.warmup * (0.999 if abs(self.warmup * total - 1) < 1e-6 else 1)
+        # a phase of exactly one step has no width, and PyTorch would divide by it
+        steps_up = self.warmup * total
+        has_no_width = min(abs(steps_up - 1), abs(steps_up - total)) < 1e-6
+        warmup = self.warmup * (0.999 if has_no_width else 1)
         return OneCycleLR(
             optimizer,
             self.peak,
@@ -176,18 +178,16 @@ class Recipe:
             and (setting.name, getattr(self, setting.name)) != ("batches", Batches)
         }
 
-    def check(self, seed: int, steps: int, last_batch: int) -> None:
+    def check(self, steps: int, last_batch: int) -> None:
         """Try before any time is spent what a run will do.
 
         Args:
-            seed: of the run.
             steps: of an epoch.
             last_batch: images of its last step, often fewer than the batch size.
 
         Raises:
             ValueError: that says what cannot work, and why.
         """
-        check_count("seed", seed, lowest=0)
         check_count(f"the number of epochs of '{self.name}'", self.epochs)
         network = self.new_network(seed=0)
         if not any(parameter.requires_grad for parameter in network.parameters()):

@@ -72,13 +72,13 @@ class Effect:
     """A mean with its 95 % interval, as fractions; low and high are NaN for a single value.
 
     Attributes:
-        seeds: the number of values, such as seeds that two recipes share.
+        pairs: the number of values, such as seeds that two recipes share.
     """
 
     mean: float
     low: float
     high: float
-    seeds: int
+    pairs: int
 
     def __str__(self) -> str:
         """'+0.12 [+0.05, +0.19]', in percentage points."""

@@ -51,11 +51,12 @@ def fit(
     """
     device = machine.choose_device(device)
     machine.check_count("threads", threads)
+    machine.check_count("seed", seed, lowest=0)
     check_fold(recipe, digits, seed)
     digits, planned = shortened(digits, recipe)
     with machine.use_threads(threads):
         training = training_batches(planned, digits, seed, device)
-        planned.check(seed, len(training), training.last_batch)
+        planned.check(len(training), training.last_batch)
         evaluation = evaluation_batches(digits, device)
         model = machine.accelerate(planned.new_network(seed), device)
         optimizer = planned.optimizer.build(model)
@@ -251,9 +252,10 @@ def find_learning_rate(
         times its lowest value or no number any more.
     """
     device, rows, mean = machine.choose_device(device), [], 0.0
+    machine.check_count("seed", seed, lowest=0)
     with machine.use_threads(1), machine.seeded(seed, device):
         batches = training_batches(recipe, digits, seed, device)
-        recipe.check(seed, len(batches), batches.last_batch)
+        recipe.check(len(batches), batches.last_batch)
         model = machine.accelerate(recipe.new_network(seed), device).train()
         optimizer = recipe.optimizer.build(model)
         rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()

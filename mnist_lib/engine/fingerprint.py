@@ -4,11 +4,13 @@ The library's own parts count by their names and settings; the golden run of the
 they do. A reader's function or class counts by its code, so that another body is another recipe.
 """
 
+import enum
 import functools
 import hashlib
 import inspect
 import json
 import re
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -18,9 +20,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-# what comes with a version number of its own, or is guarded by the golden run
 MEASURED = ("running_mean", "running_var", "num_batches_tracked")  # buffers that are no settings
-LIBRARIES = ("mnist_lib", "torch", "torchvision", "albumentations", "numpy", "builtins")
 
 
 def short_hash(decisive: list) -> str:
@@ -48,29 +48,34 @@ def as_text(value) -> str:
         return call("", (), value)
     if isinstance(value, (torch.Tensor, np.ndarray)):  # their text leaves numbers out
         return call(type(value).__name__, [short_hash([np.asarray(value).tolist()])], {})
+    if isinstance(value, enum.Enum):
+        return str(value)
     if hasattr(value, "to_dict") and hasattr(value, "transforms"):  # an albumentations.Compose
-        return json.dumps(value.to_dict()["transform"], sort_keys=True)
+        return json.dumps(value.to_dict()["transform"], sort_keys=True) + own_steps(value)
     if is_dataclass(value):
         shown = {field.name: getattr(value, field.name) for field in fields(value)}
     elif isinstance(value, nn.Module):  # its repr may leave settings out
         bare = vars(nn.Module())
         shown = {name: item for name, item in vars(value).items() if name not in bare}
         shown |= dict(value.named_children())
+    elif hasattr(value, "__dict__"):
+        shown = vars(value)
     elif type(value).__repr__ is object.__repr__ or not is_library(type(value)):
-        shown = settings_of(value)
+        raise ValueError(
+            f"{value!r} cannot be told apart from other objects of its class: "
+            "make the class a dataclass, or give it attributes"
+        )
     else:
         return without_addresses(repr(value))
     return call(type(value).__name__ + own_code(type(value)), (), shown)
 
 
-def settings_of(value) -> dict:
-    """The attributes of an object; ValueError if it shows none and may hide some."""
-    if not hasattr(value, "__dict__"):
-        raise ValueError(
-            f"{value!r} cannot be told apart from other objects of its class: "
-            "make the class a dataclass, or give it attributes"
-        )
-    return vars(value)
+def own_steps(pipeline) -> str:
+    """What a reader wrote of the steps of an albumentations pipeline, which names them only."""
+    steps = [(type(step), getattr(step, "custom_apply_fns", {})) for step in pipeline.transforms]
+    own = [own_code(kind) + "".join(map(own_code, made.values())) for kind, made in steps]
+    nested = [own_steps(step) for step in pipeline.transforms if hasattr(step, "transforms")]
+    return "".join([*own, *nested])
 
 
 def call(name: str, arguments, options: dict) -> str:
@@ -88,36 +93,53 @@ def without_addresses(text: str) -> str:
 
 
 def is_library(part) -> bool:
-    """Whether a function or class comes from a library, where its name says what it does."""
-    return (getattr(part, "__module__", None) or "builtins").split(".")[0] in LIBRARIES
+    """Whether a function or class is installed, so that its name says what it does."""
+    module = getattr(part, "__module__", None) or "builtins"
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    top = module.split(".")[0]
+    return top == "mnist_lib" or top in sys.stdlib_module_names or "-packages" in file
 
 
 def own_code(part, known: frozenset = frozenset()) -> str:
-    """'#' and a hash of the code of a reader's function or class; '' for a library's."""
-    if is_library(part) and getattr(part, "__name__", "") != "<lambda>" or part in known:
+    """'#' and a hash of the code of a reader's function or class; '' for an installed one."""
+    if is_library(part) or part in known:
         return ""
     known |= {part}
     if inspect.isclass(part):
-        members = [vars(each) for each in part.__mro__ if not is_library(each)]
-        parts = [m[name] for m in members for name in sorted(m) if not name.startswith("__")]
-        parts += [m["__call__"] for m in members if "__call__" in m]
-        return "#" + short_hash([written(each, known) for each in parts])
+        own = [each for each in part.__mro__ if not is_library(each)]
+        parts = [(n, m) for each in own for n, m in sorted(vars(each).items()) if has_code(m)]
+        return "#" + short_hash([[name, written(member, known)] for name, member in parts])
     if not hasattr(part, "__code__"):
         raise ValueError(f"{part!r} shows no code, so that its changes could not be noticed")
-    used = inspect.getclosurevars(part)
-    outside = {**used.globals, **used.nonlocals}
-    decisive = [code_of(part.__code__), [written(each, known) for each in part.__defaults__ or ()]]
-    return "#" + short_hash([*decisive, {n: written(outside[n], known) for n in sorted(outside)}])
+    used = {**inspect.getclosurevars(part).nonlocals}
+    used |= {n: part.__globals__[n] for n in names_in(part.__code__) if n in part.__globals__}
+    outside = {name: written(used[name], known) for name in sorted(used)}
+    defaults = [part.__defaults__ or (), part.__kwdefaults__ or {}]
+    return "#" + short_hash([code_of(part.__code__), written(defaults, known), outside])
+
+
+def has_code(member) -> bool:
+    """Whether a member of a class is a method, a property or one of their kind."""
+    inner = getattr(member, "__func__", None) or getattr(member, "fget", None)
+    return inspect.isfunction(inner or getattr(member, "func", None) or member)
 
 
 def written(value, known: frozenset) -> str:
     """A default, a closed-over value or a member of a class as text."""
-    value = getattr(value, "__func__", value)  # of a static or class method
+    for wrapper in ("__func__", "fget", "func"):  # of static methods, properties, cached ones
+        if not isinstance(value, functools.partial):
+            value = getattr(value, wrapper, None) or value
     if isinstance(value, types.ModuleType):
         return value.__name__
     if inspect.isroutine(value) or inspect.isclass(value):
         return value.__name__ + own_code(value, known)
-    return as_text(value) if not isinstance(value, property) else written(value.fget, known)
+    return as_text(value)
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """The names that a function uses, in its inner functions as well."""
+    inner = (names_in(each) for each in code.co_consts if isinstance(each, types.CodeType))
+    return {*code.co_names}.union(*inner)
 
 
 def code_of(code: types.CodeType) -> list:
@@ -141,8 +163,17 @@ def computation(network: Callable[[], nn.Module]) -> list[str]:
         images = torch.zeros(2, 1, 28, 28)
         for training in (True, False):
             model.train(training)(images)
-    fixed = {n: b for n, b in model.named_buffers() if not n.endswith(MEASURED)}
-    return recorder.operations + [f"{name} = {as_text(fixed[name])}" for name in sorted(fixed)]
+    return recorder.operations + fixed_numbers(model)
+
+
+def fixed_numbers(model: nn.Module) -> list[str]:
+    """The tensors of a network that are neither learned nor measured."""
+    fixed = {name: buffer for name, buffer in model.named_buffers() if not name.endswith(MEASURED)}
+    fixed |= {name: p for name, p in model.named_parameters() if not p.requires_grad}
+    for place, layer in model.named_modules():
+        own = {f"{place}.{n}": x for n, x in vars(layer).items() if isinstance(x, torch.Tensor)}
+        fixed |= own
+    return [f"{name} = {as_text(fixed[name].detach())}" for name in sorted(fixed)]
 
 
 class Recorder(TorchFunctionMode):

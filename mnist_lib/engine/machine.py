@@ -3,7 +3,9 @@
 import os
 import platform
 import random
+import re
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -174,9 +176,21 @@ def prepare(seed: int, device: str = "auto", threads: int = 1, short: bool = Fal
     choose_device(device)
     if not isinstance(short, bool):
         raise ValueError(f"SHORT must be True or False: {short!r}")
+    refuse_unknown_parameters()
     if short:
         os.environ["MNIST_LIB_SHORT"] = "1"
     torch.set_num_threads(threads)
+
+
+def refuse_unknown_parameters() -> None:
+    """ValueError if papermill passed a parameter that the page lacks: it only warns of that."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    cells = get_ipython().user_ns.get("In", []) if get_ipython() else []
+    for page, given in zip(cells, cells[1:], strict=False):
+        if given.startswith("# Parameters\n"):  # papermill's cell stands after the page's own
+            known, wanted = (set(re.findall(r"^(\w+)\s*[:=]", c, re.M)) for c in (page, given))
+            if unknown := sorted(wanted - known):
+                raise ValueError(f"this page has no parameter {', '.join(unknown)}, but {known}")
 
 
 # ---- random numbers -----------------------------------------------------------------------------

@@ -102,7 +102,7 @@ class BrightnessContrast:
 
 
 @dataclass(frozen=True)
-class Sometimes:
+class RandomApply:
     """An augmentation that changes each image with this probability, drawn for each by itself."""
 
     probability: float
@@ -114,7 +114,7 @@ class Sometimes:
 
 
 @dataclass(frozen=True)
-class Chain:
+class Compose:
     """Several augmentations, one after the other."""
 
     steps: tuple[Augmentation, ...]

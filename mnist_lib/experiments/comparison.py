@@ -6,27 +6,31 @@ from collections.abc import Sequence
 from functools import cache
 
 import pandas as pd
+from scipy.special import stdtrit
 
 from mnist_lib.data import TEST_SIZE
-from mnist_lib.engine.environment import PROJECT
-from mnist_lib.experiments.systems import BEST_OF_SEVERAL, CHOSEN, SYSTEMS
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.experiments.systems import SYSTEMS
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, records_of
-from mnist_lib.results import MISSING, as_interval, mean_and_deviation
-from mnist_lib.summary import count_parameters
+from mnist_lib.results import MISSING, Effect, mean_and_deviation
 
 SAME = 0.0015  # a system whose difference is surely no larger than this is called reproduced
-ENOUGH_SEEDS = 3  # for a spread of their own
+ENOUGH_SEEDS = 3  # for a standard deviation of their own
 
 
 @cache
 def facts() -> dict[str, dict]:
-    """What the sources say of each system, see results/published.json; accuracies are fractions.
+    """What the sources say of each system, from results/published.json; accuracies are fractions.
 
-    claimed_test_accuracy  as printed in the text; own_test_accuracy where two were exchanged
-    log_test_accuracy      one per epoch; None where the source prints no log of its own
-    later_run_test_accuracy  of the author's longer run of nearly the same recipe, which is another
-    slips                  contradictions of the source, each half a sentence about it
+    Returns:
+        By the system's name, among others:
+        claimed_test_accuracy: as printed in the text; own_test_accuracy where two were exchanged.
+        log_test_accuracy: one per epoch; None where the source prints no log of its own.
+        later_run_test_accuracy: of the author's longer run of nearly the same recipe.
+        slips: contradictions of the source, each half a sentence about it.
+        chosen: what had to be chosen here, because the source does not say it.
+        best_of_several: the source shows the best of several runs.
     """
     return json.loads((PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
 
@@ -40,40 +44,28 @@ def facts_of(recipe: Recipe) -> dict:
 
 def test_accuracies(recipe: Recipe, epoch: int | None = None) -> pd.Series:
     """Test accuracy of every recorded seed after this epoch (None: the last); may be empty."""
-    records = records_of(recipe)
     last = (epoch or recipe.epochs) - 1
-    return pd.Series({r["seed"]: r["history"][last]["test_accuracy"] for r in records}, dtype=float)
-
-
-def point(recipe: Recipe) -> dict:
-    """A recipe's place in a figure: parameters, mean and deviation of its last test accuracies."""
-    runs = test_accuracies(recipe)
-    parameters = count_parameters(recipe.network())
-    return {"parameters": parameters, "mean": runs.mean(), "deviation": runs.std()}
-
-
-def points(steps: list[Recipe]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables of `figures.accuracy_against_parameters`: these steps, and all systems."""
-    table = pd.DataFrame({"step": recipe.name, **point(recipe)} for recipe in steps)
-    systems = pd.DataFrame({"system": recipe.name, **point(recipe)} for recipe in SYSTEMS)
-    claimed = [facts_of(recipe)["claimed_test_accuracy"] for recipe in SYSTEMS]
-    return table, systems.assign(claimed=claimed)
+    accuracies = {r["seed"]: r["history"][last]["test_accuracy"] for r in records_of(recipe)}
+    return pd.Series(accuracies, dtype=float)
 
 
 # ---- differences --------------------------------------------------------------------------------
 
 
 def binomial(accuracy: float) -> float:
-    """Standard deviation of an accuracy if each of the 10,000 images were a throw of its own."""
+    """Standard deviation of an accuracy if each of the 10,000 images were a draw of its own."""
     return math.sqrt(accuracy * (1 - accuracy) / TEST_SIZE)
 
 
-def pooled_spread() -> tuple[float, int]:
-    """Spread of one run's test accuracy in units of `binomial`, and its degrees of freedom.
+def pooled_deviation() -> tuple[float, int]:
+    """Standard deviation of one run's test accuracy, pooled over all systems with several seeds.
 
-    Pooled over all systems with several seeds; in these units, because a system with twice the
-    errors spreads more.
-    raises NoRecords if no system has two
+    Returns:
+        The deviation in units of `binomial`, because a system with twice the errors varies more,
+        and its degrees of freedom.
+
+    Raises:
+        NoRecords: if no system has two seeds.
     """
     seen, squares, degrees = set(), 0.0, 0
     for recipe in SYSTEMS:
@@ -88,41 +80,39 @@ def pooled_spread() -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def spread(runs: pd.Series) -> tuple[float, int]:
+def deviation(runs: pd.Series) -> tuple[float, int]:
     """Standard deviation of one run's test accuracy over seeds, and its degrees of freedom.
 
     That of these runs alone if there are at least three, else the pooled one; NoRecords if neither.
     """
     if len(runs) >= ENOUGH_SEEDS:
         return runs.std(), len(runs) - 1
-    units, degrees = pooled_spread()
+    units, degrees = pooled_deviation()
     return units * binomial(runs.mean()), degrees
 
 
-def difference_of(ours: pd.Series, theirs: Sequence[float]) -> dict[str, float]:
-    """{mean, low, high}: our mean minus theirs with its 95 % interval, all as fractions.
+def difference_of(ours: pd.Series, theirs: Sequence[float]) -> Effect:
+    """Our mean minus theirs with its 95 % interval, all as fractions.
 
-    All runs see the same 10,000 test images, so chance is what a run owes to its seed: the spread
-    s over our seeds, which is taken to be theirs too. For n runs of ours and m of theirs the
-    half-width is
+    All runs see the same 10,000 test images, so chance is what a run owes to its seed: the standard
+    deviation s over our seeds, which is taken to be theirs too. For n runs of ours and m of theirs
+    the half-width is
 
         t * s * sqrt(1/n + 1/m)
 
     with Student's t of the degrees of freedom of s. A published run is a single draw, m = 1: its
     own noise stays in the interval however many runs we make. Without any s low and high are NaN.
     """
-    from scipy.special import stdtrit  # takes a while to import
-
     mean = ours.mean() - sum(theirs) / len(theirs)
     try:
-        deviation, degrees = spread(ours)
+        spread, degrees = deviation(ours)
     except NoRecords:
-        return {"mean": mean, "low": math.nan, "high": math.nan}
-    half = stdtrit(degrees, 0.975) * deviation * math.sqrt(1 / len(ours) + 1 / len(theirs))
-    return {"mean": mean, "low": mean - half, "high": mean + half}
+        return Effect(mean, math.nan, math.nan, len(ours))
+    half = stdtrit(degrees, 0.975) * spread * math.sqrt(1 / len(ours) + 1 / len(theirs))
+    return Effect(mean, mean - half, mean + half, len(ours))
 
 
-def difference(recipe: Recipe) -> dict[str, float]:
+def difference(recipe: Recipe) -> Effect:
     """Ours minus the source's log, after the last epoch that it shows; see `difference_of`.
 
     Without a log it is ours minus the claim (put right where two were exchanged), which may be a
@@ -134,21 +124,21 @@ def difference(recipe: Recipe) -> dict[str, float]:
     if ours.empty:
         raise NoRecords(f"no record of '{recipe.name}' to compare with its source")
     if log is None:
-        return {"mean": ours.mean() - fact["own_test_accuracy"], "low": math.nan, "high": math.nan}
+        return Effect(ours.mean() - fact["own_test_accuracy"], math.nan, math.nan, len(ours))
     return difference_of(ours, [log[-1]])
 
 
-def in_a_word(gap: dict[str, float]) -> str:
-    """What the interval of a difference says about a source, in a word.
+def reproduction(gap: Effect) -> str:
+    """What the interval of a difference says about a source.
 
     reproduced: it lies within ±0.15 points, whether or not it holds zero; not reproduced: it
     excludes zero and reaches outside ±0.15; undecided: neither
     """
-    if math.isnan(gap["low"]):
+    if math.isnan(gap.low):
         return MISSING
-    if -SAME <= gap["low"] and gap["high"] <= SAME:
+    if -SAME <= gap.low and gap.high <= SAME:
         return "reproduced"
-    return "undecided" if gap["low"] <= 0 <= gap["high"] else "not reproduced"
+    return "undecided" if gap.low <= 0 <= gap.high else "not reproduced"
 
 
 # ---- tables -------------------------------------------------------------------------------------
@@ -157,11 +147,12 @@ def in_a_word(gap: dict[str, float]) -> str:
 def comparison() -> pd.DataFrame:
     """One row per system: claimed, in its own log (last epoch, best in brackets), and here.
 
-    here        last epoch, mean ± standard deviation over seeds
-    difference  `difference` in percentage points with its 95 % interval; to a claim in brackets
-    verdict     `in_a_word`
-    remark      where the source does not tell the whole recipe, see `CHOSEN`, or tells of its best
-                run only
+    Returns:
+        Text; among its columns are
+        here: last epoch, mean ± standard deviation over seeds.
+        difference: in percentage points with its 95 % interval; to a claim in brackets.
+        verdict: `reproduction`.
+        remark: where the source does not tell the whole recipe, or tells of its best run only.
     """
     return pd.DataFrame([as_row(recipe) for recipe in SYSTEMS]).set_index("system")
 
@@ -169,20 +160,17 @@ def comparison() -> pd.DataFrame:
 def as_row(recipe: Recipe) -> dict:
     """One row of the comparison, as text."""
     fact, runs = facts_of(recipe), test_accuracies(recipe)
-    log = fact["log_test_accuracy"]
-    parameters = f"{fact['parameters']:,}"
+    log, parameters = fact["log_test_accuracy"], f"{fact['parameters']:,}"
     if fact["claimed_parameters"] != fact["parameters"]:
         parameters += f" (claimed {fact['claimed_parameters']:,})"
-    shown, verdict = MISSING, MISSING
+    shown, verdict, pace = MISSING, MISSING, MISSING
     if len(runs):
         gap = difference(recipe)
-        verdict = in_a_word(gap)
-        points = f"{gap['mean'] * 100:+.2f}" if log else f"({gap['mean'] * 100:+.2f})"
-        shown = points if verdict == MISSING else as_interval(gap)
-    remark = "recipe told in part" if recipe.name in CHOSEN else MISSING
-    if recipe.name in BEST_OF_SEVERAL:
-        remark = "best of several runs"
-    seconds = pd.Series([record["seconds"] for record in records_of(recipe)], dtype=float).median()
+        verdict, mean = reproduction(gap), f"{gap.mean * 100:+.2f}"
+        shown = str(gap) if verdict != MISSING else mean if log else f"({mean})"
+        seconds = pd.Series([record["seconds"] for record in records_of(recipe)])
+        pace = f"{seconds.median() / recipe.epochs:.0f}"
+    in_part = "recipe told in part" if "chosen" in fact else MISSING
     return {
         "system": recipe.name,
         "change": recipe.change,
@@ -195,9 +183,9 @@ def as_row(recipe: Recipe) -> dict:
         "errors of 10,000": " ".join(str(round((1 - a) * TEST_SIZE)) for a in runs) or MISSING,
         "difference": shown,
         "verdict": verdict,
-        "remark": remark,
+        "remark": "best of several runs" if "best_of_several" in fact else in_part,
         "s/epoch there": str(fact["seconds_per_epoch"] or MISSING),
-        "s/epoch here": f"{seconds / recipe.epochs:.0f}" if len(runs) else MISSING,
+        "s/epoch here": pace,
     }
 
 

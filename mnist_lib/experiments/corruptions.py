@@ -1,33 +1,35 @@
-"""Digits disturbed on purpose: turned, shifted, scaled, thinner or thicker strokes, and noise.
+"""How well recorded networks read corrupted digits: rotated, shifted, scaled, thicker, noisy.
 
 Images are uint8 (n, 1, 28, 28) before and after. Nothing is drawn at random but the noise: where a
-disturbance has a direction, neighbours in the set go different ways, so that all are seen.
+corruption has a direction, neighbours in the set go different ways, so that all are seen.
 """
 
+import hashlib
+import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from textwrap import fill
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import nn
 
 from mnist_lib.augment import affine
 from mnist_lib.data import to_float
+from mnist_lib.engine import machine
+from mnist_lib.experiments.calibration import calibration_error
+from mnist_lib.recipes import Recipe
+from mnist_lib.records import load_checkpoint
+from mnist_lib.train import predict
+from mnist_lib.visualize import error_axis, new_figure
 
-WAYS = torch.tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up
-
-
-@dataclass(frozen=True)
-class Disturbance:
-    """What is done to the digits, how strongly, and at which strength nothing happens."""
-
-    name: str
-    apply: Callable[[torch.Tensor, float], torch.Tensor]
-    strengths: tuple[float, ...]
-    none: float = 0
+TICKS = [0.5, 1, 2, 5, 10, 20, 50, 90]  # errors in percent
+DIRECTIONS = torch.tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up
 
 
-def turned(images: torch.Tensor, degrees: float) -> torch.Tensor:
+def rotated(images: torch.Tensor, degrees: float) -> torch.Tensor:
     """Every other digit clockwise, the rest against it."""
     sides = 1 - 2 * (torch.arange(len(images)) % 2)
     return moved(images, angle=sides * math.radians(degrees))
@@ -35,7 +37,7 @@ def turned(images: torch.Tensor, degrees: float) -> torch.Tensor:
 
 def shifted(images: torch.Tensor, pixels: float) -> torch.Tensor:
     """By so many pixels to the right, down, to the left and up, in turn."""
-    shift = WAYS[torch.arange(len(images)) % 4] * pixels / images.shape[-1]
+    shift = DIRECTIONS[torch.arange(len(images)) % 4] * pixels / images.shape[-1]
     return moved(images, shift_x=shift[:, 0], shift_y=shift[:, 1])
 
 
@@ -53,7 +55,7 @@ def thickened(images: torch.Tensor, pixels: int) -> torch.Tensor:
 
 
 def noisy(images: torch.Tensor, deviation: float) -> torch.Tensor:
-    """Normal noise on every pixel; its standard deviation is a part of full ink."""
+    """Gaussian noise on every pixel; its standard deviation is a part of full ink."""
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(images.shape, generator=generator)
     return to_pixels(to_float(images) + deviation * noise)
@@ -71,10 +73,147 @@ def to_pixels(images: torch.Tensor) -> torch.Tensor:
     return (images * 255).round().clamp(0, 255).byte()
 
 
-DISTURBANCES = [
-    Disturbance("rotation in degrees", turned, (5, 15, 30, 45)),
-    Disturbance("shift in pixels", shifted, (1, 2, 3, 4)),
-    Disturbance("scale", scaled, (0.6, 0.8, 1.2, 1.4), none=1),
-    Disturbance("thickness in pixels more", thickened, (-1, 1, 2, 3)),
-    Disturbance("noise, standard deviation", noisy, (0.1, 0.2, 0.3, 0.5)),
+CORRUPTIONS = {  # with the strengths that are measured
+    "rotation in degrees": (rotated, (5, 15, 30, 45)),
+    "shift in pixels": (shifted, (1, 2, 3, 4)),
+    "scale": (scaled, (0.6, 0.8, 1.2, 1.4)),
+    "added thickness in pixels": (thickened, (-1, 1, 2, 3)),
+    "Gaussian noise, standard deviation": (noisy, (0.1, 0.2, 0.3, 0.5)),
+}
+NEUTRAL = dict.fromkeys(CORRUPTIONS, 0) | {"scale": 1}  # the strength at which nothing happens
+CLEAN = ("clean", 0)  # a level is a corruption's name and its strength
+LEVELS = [
+    (name, strength) for name, (_, strengths) in CORRUPTIONS.items() for strength in strengths
 ]
+
+# ---- measured -----------------------------------------------------------------------------------
+
+COLUMNS = [
+    "recipe", "seed", "weights", "corruption", "strength",
+    "accuracy", "confidence", "calibration_error",
+]  # fmt: skip
+
+
+def measured(
+    networks: list[tuple[Recipe, int]], images: torch.Tensor, labels: torch.Tensor
+) -> pd.DataFrame:
+    """How recorded networks do on the test digits at each level of corruption.
+
+    What results/corruptions.json has of exactly these weights is taken from there; the rest is
+    measured, some 20 seconds a network. MNIST_LIB_RENEW=1 adds it to the file.
+
+    Args:
+        networks: recipes, each with a seed that has a checkpoint.
+        images: uint8 (n, 1, 28, 28); a shortened run takes 200 of them.
+        labels: int64 (n,).
+
+    Returns:
+        A row for each network and level: recipe, seed, weights (a short hash), corruption,
+        strength, accuracy, mean confidence and calibration error as fractions.
+    """
+    known, images, tables = recorded(), images[: 200 if machine.is_short() else None], []
+    for recipe, seed in networks:
+        model = load_checkpoint(recipe, seed)
+        key = {"recipe": recipe.name, "seed": seed, "weights": hash_of(model)}
+        rows = known[known["weights"] == key["weights"]].assign(**key)
+        if len(rows) != 1 + len(LEVELS):
+            rows = pd.DataFrame(
+                {**key, "corruption": name, "strength": strength, **judge(model, changed, labels)}
+                for (name, strength), changed in corrupted(images)
+            )
+        tables.append(rows)
+    table = pd.concat(tables, ignore_index=True)
+    if machine.is_on("MNIST_LIB_RENEW") and not machine.is_short():
+        record(table)
+    return table
+
+
+def recorded() -> pd.DataFrame:
+    """What results/corruptions.json has; ValueError if it is damaged."""
+    path = machine.results_folder() / "corruptions.json"
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    try:
+        return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))[COLUMNS]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} has no table of measurements, delete it: {error}") from None
+
+
+def record(table: pd.DataFrame) -> None:
+    """Write these measurements into the file; other weights of the same recipe and seed go."""
+    rows = pd.concat([recorded(), table])
+    newest = rows.groupby(["recipe", "seed"])["weights"].transform("last")
+    rows = rows[rows["weights"] == newest].drop_duplicates(COLUMNS[:5]).sort_values(COLUMNS[:5])
+    lines = ",\n".join(f" {json.dumps(row)}" for row in rows.to_dict("records"))
+    path = machine.results_folder() / "corruptions.json"
+    machine.write_atomically(path, f"[\n{lines}\n]\n")
+
+
+def hash_of(model: nn.Module) -> str:
+    """Twelve letters that stand for all numbers of a network."""
+    numbers = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+    return hashlib.sha256(numbers).hexdigest()[:12]
+
+
+def corrupted(images: torch.Tensor) -> Iterator[tuple[tuple[str, float], torch.Tensor]]:
+    """Each level with the images at it."""
+    yield CLEAN, images
+    for name, strength in LEVELS:
+        yield (name, strength), CORRUPTIONS[name][0](images, strength)
+
+
+def judge(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Accuracy, mean confidence and calibration error of a network on these images."""
+    confidence, guesses = predict(machine.accelerate(model, "cpu"), images).max(1)
+    right = guesses == labels[: len(images)]
+    values = {"accuracy": right.double().mean(), "confidence": confidence.double().mean()}
+    values["calibration_error"] = calibration_error(confidence, right)
+    return {name: round(float(value), 5) for name, value in values.items()}
+
+
+def values_at(table: pd.DataFrame, recipe: Recipe, level: tuple, column: str) -> pd.Series:
+    """One value for each seed; level is CLEAN or one of LEVELS."""
+    key = [recipe.name, *level]
+    rows = table[(table[["recipe", "corruption", "strength"]] == key).all(axis=1)]
+    return rows.set_index("seed")[column]
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def show_corruptions(image: torch.Tensor) -> Figure:
+    """A row for each corruption of a digit (1, 28, 28): as it is, then at each strength."""
+    figure, axes = new_figure(5.25, 5.6, len(CORRUPTIONS), 5)
+    for row, (name, (apply, strengths)) in zip(axes, CORRUPTIONS.items(), strict=True):
+        for axis, strength in zip(row, sorted([NEUTRAL[name], *strengths]), strict=True):
+            digit = apply(image[None], strength)[0, 0]
+            axis.imshow(digit.numpy(), cmap="gray_r", vmin=0, vmax=255)
+            axis.set_title(f"{strength:g}", fontsize=8, pad=2)
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(fill(name, 12), fontsize=7)
+    return figure
+
+
+def show_robustness(table: pd.DataFrame) -> Figure:
+    """Error against strength for each corruption: a recipe's mean, and a band of its seeds.
+
+    Args:
+        table: from `measured`.
+    """
+    figure, axes = new_figure(9, 5.6, 2, 3, sharey=True)
+    clean = table[table["corruption"] == CLEAN[0]]
+    for axis, name in zip(axes.flat, CORRUPTIONS, strict=False):
+        own = table[table["corruption"] == name]
+        rows = pd.concat([clean.assign(strength=NEUTRAL[name]), own])
+        for recipe, runs in rows.groupby("recipe", sort=False):
+            errors = (100 - 100 * runs.set_index("strength")["accuracy"]).groupby("strength")
+            (line,) = axis.plot(errors.mean(), "o-", markersize=3, label=recipe)
+            band = {"color": line.get_color(), "alpha": 0.18, "linewidth": 0}
+            axis.fill_between(errors.min().index, errors.min(), errors.max(), **band)
+        error_axis(axis, 0.3, 95)
+        axis.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axis.set(xlabel=name, ylabel="error in %" if axis in axes[:, 0] else "")
+    axes.flat[-1].axis("off")
+    lines = axes.flat[0].get_legend_handles_labels()
+    axes.flat[-1].legend(*lines, loc="center", fontsize=9)
+    return figure

@@ -1,6 +1,6 @@
-"""The published systems drawn beside the journey, and beside their own logs."""
+"""Figures of test error against parameters, and of a published log beside our runs."""
 
-from collections.abc import Sequence
+import json
 
 import numpy as np
 import pandas as pd
@@ -8,86 +8,167 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mnist_lib.visualize import compare_curves, new_figure
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.experiments.comparison import facts_of, test_accuracies
+from mnist_lib.experiments.systems import SYSTEMS
+from mnist_lib.recipes import Recipe
+from mnist_lib.records import NoRecords
+from mnist_lib.results import interval
+from mnist_lib.summary import count_parameters
+from mnist_lib.visualize import compare_curves, error_axis, new_figure
 
 OURS, THEIRS, TARGET = "C3", "tab:gray", "tab:green"  # C3 is a red in the dark style too
+SIZES = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]  # parameters at the ticks
 LARGEST = 40_000  # parameters; what is larger is left out
-NAMED = 4  # more names would lie on the journey's line
+NAMED = 4  # systems; more names would lie on the journey's line
+MARKERS = {"one run": "o", "the best of many runs or epochs": "^", "mean over last epochs": "D"}
 
 
-def accuracy_against_parameters(steps: pd.DataFrame, systems: pd.DataFrame) -> Figure:
-    """The journey as one line beside the published systems, as claimed and as measured here.
+def accuracy_against_parameters(steps: list[Recipe]) -> Figure:
+    """These steps as one line beside the published systems, as claimed and as measured here.
 
-    The scale is that of errors, logarithmic: from 99.0 to 99.5 % is half of all errors. S4-0, with
-    6.4 million parameters, is out of the picture.
-    steps    columns step, parameters, mean, deviation (test accuracy as fractions), in order
-    systems  columns system, parameters, claimed, mean; mean is NaN without a measurement
+    The best is above. S4-0, with 6.4 million parameters, is out of the picture.
     """
-    figure, axis = new_figure(8.6, 5.2)
-    draw_target(axis)
-    draw_systems(axis, systems[systems["parameters"] < LARGEST])
-    draw_journey(axis, steps.dropna(subset="mean"))
-    axis.set(xscale="log", yscale="log", xlim=(1_200, LARGEST), ylim=(2, 0.36))
-    sizes = [2_000, 4_000, 8_000, 16_000, 32_000]
-    axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    accuracies = pd.Series([0.98, 0.985, 0.99, 0.992, 0.994, 0.995, 0.996])
-    axis.set_yticks(errors(accuracies), accuracies.map("{:.1%}".format))
-    axis.minorticks_off()
-    axis.grid(alpha=0.3)
-    axis.set(xlabel="parameters", ylabel="test accuracy")
+    figure, axis = parameter_axes(1_200, 2, 0.36)
+    ticks = [2, 1.5, 1, 0.8, 0.6, 0.5, 0.4]
+    axis.set_yticks(ticks, [f"{100 - tick:.1f}%" for tick in ticks])
+    axis.set(ylabel="test accuracy", ylim=(2, 0.36))
+    axis.fill_between([1, 8_000], 0.01, 0.6, color=TARGET, alpha=0.15, linewidth=0)
+    text = "target: 99.4 % with fewer than 8,000 parameters"
+    axis.text(0.01, 0.98, text, transform=axis.transAxes, va="top", color=TARGET, weight="bold")
+    draw_systems(axis)
+    draw_journey(axis, errors_of(steps).dropna(subset="error"))
     axis.legend(loc="lower right", fontsize=9)
     return figure
 
 
-def draw_target(axis: Axes) -> None:
-    """The corner that the journey wants to reach."""
-    axis.fill_between([1, 8_000], 0.01, 0.6, color=TARGET, alpha=0.15, linewidth=0)
-    text = "target: 99.4 % with fewer than 8,000 parameters"
-    axis.text(0.01, 0.98, text, transform=axis.transAxes, va="top", color=TARGET, weight="bold")
-
-
-def draw_systems(axis: Axes, systems: pd.DataFrame) -> None:
+def draw_systems(axis: Axes) -> None:
     """Each from its claim to what we measure; named are the best claims, one a tutorial."""
+    claims = pd.Series([facts_of(recipe)["claimed_test_accuracy"] for recipe in SYSTEMS])
+    systems = errors_of(SYSTEMS).assign(claimed=in_percent(claims))
+    systems = systems[systems["parameters"] < LARGEST]
     # those of one size stand side by side
     places = systems["parameters"] * 1.015 ** systems.groupby("parameters").cumcount()
-    claimed, measured = errors(systems["claimed"]), errors(systems["mean"])
-    axis.vlines(places, claimed, measured, color=THEIRS, linewidth=1)
+    axis.vlines(places, systems["claimed"], systems["error"], color=THEIRS, linewidth=1)
     style = {"color": THEIRS, "linestyle": "", "marker": "o", "markersize": 5}
     hollow = {"markerfacecolor": axis.get_facecolor()}
-    axis.plot(places, claimed, **style, **hollow, label="published, as claimed")
-    axis.plot(places, measured, **style, label="the same, measured here")
-    best = systems.groupby(systems["system"].str[:2])["claimed"].idxmax()
-    for row in systems["claimed"][best].nlargest(NAMED).index:
-        above = np.fmin(claimed[row], measured[row])
-        name(axis, systems["system"][row], (places[row], above), THEIRS, (0, 9), "center")
+    axis.plot(places, systems["claimed"], **style, **hollow, label="published, as claimed")
+    axis.plot(places, systems["error"], **style, label="the same, measured here")
+    best = systems.groupby(systems["name"].str[:2])["claimed"].idxmin()
+    for row in systems["claimed"][best].nsmallest(NAMED).index:
+        above = systems.loc[row, ["claimed", "error"]].min()
+        label(axis, systems["name"][row], (places[row], above), THEIRS, (0, 9), "center")
 
 
 def draw_journey(axis: Axes, steps: pd.DataFrame) -> None:
     """One line through all steps, with their names beside it."""
-    axis.errorbar(
-        steps["parameters"], errors(steps["mean"]), yerr=100 * steps["deviation"],
-        fmt="o-", color=OURS, linewidth=2, elinewidth=1,
-        label="this journey, mean ± standard deviation",
-    )  # fmt: skip
+    style = {"color": OURS, "linewidth": 2, "elinewidth": 1}
+    text = "this journey, mean ± standard deviation"
+    axis.errorbar("parameters", "error", "deviation", data=steps, fmt="o-", label=text, **style)
     for is_small, side in steps.groupby(steps["parameters"] < 5_000):  # free space is outside
         offset, align = ((-9, 6), "right") if is_small else ((9, -10), "left")
-        for row, place in apart(errors(side["mean"])).items():
-            where = side["parameters"][row], place
-            name(axis, side["step"][row], where, OURS, offset, align)
+        for row, height in apart(side["error"]).items():
+            place = side["parameters"][row], height
+            label(axis, side["name"][row], place, OURS, offset, align)
 
 
-def name(axis: Axes, text: str, place, color: str, offset, align: str) -> None:
-    """A label beside a place, offset in points, with a halo against the lines that it crosses."""
+def error_against_parameters(recipes: list[Recipe], seeds: int = 5) -> Figure:
+    """Test error against parameters: recipes with their intervals, and what others published.
+
+    A line joins the recipes that none with as many or fewer parameters surpasses. What others
+    published stands in results/published-small.json.
+
+    Args:
+        recipes: those with fewer recorded seeds are left out.
+        seeds: the least number of them.
+
+    Raises:
+        NoRecords: if no recipe has enough.
+    """
+    figure, axis = parameter_axes(450, 0.35, 2.2)
+    text = (PROJECT / "results" / "published-small.json").read_text(encoding="utf-8")
+    style = {"color": THEIRS, "markerfacecolor": axis.get_facecolor()}
+    for kind, found in pd.DataFrame(json.loads(text)).groupby("kind", sort=False):
+        errors = in_percent(found["test_accuracy"])
+        axis.plot(found["parameters"], errors, MARKERS[kind], label=f"others: {kind}", **style)
+    ours = errors_of([recipe for recipe in recipes if len(test_accuracies(recipe)) >= seeds])
+    if ours.empty:
+        raise NoRecords(f"no recipe is recorded with {seeds} seeds")
+    text = "here: mean over seeds, last epoch, 95 % interval"
+    style = {"color": OURS, "elinewidth": 1, "markersize": 5}
+    axis.errorbar("parameters", "error", "arm", data=ours, fmt="o", label=text, **style)
+    best = frontier(ours)
+    axis.plot("parameters", "error", data=best, color=OURS, drawstyle="steps-post", label="_")
+    is_near = best["parameters"].shift(-1) < 1.25 * best["parameters"]  # no room at the right
+    for row in best.index:
+        offset, align = ((-8, 9), "right") if is_near[row] else ((8, 9), "left")
+        place = best["parameters"][row], best["error"][row]
+        label(axis, best["name"][row], place, OURS, offset, align)
+    axis.legend(loc="upper right", fontsize=9)
+    return figure
+
+
+def frontier(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows that none with as many or fewer parameters surpasses, the smallest first."""
+    ordered = table.sort_values(["parameters", "error"])
+    return ordered[ordered["error"] < ordered["error"].cummin().shift(fill_value=100)]
+
+
+def against_log(recipe: Recipe) -> Figure:
+    """Test error of a system's recorded runs, and of the one run that its source published.
+
+    Raises:
+        ValueError: if the source prints no log.
+    """
+    if not (log := facts_of(recipe)["log_test_accuracy"]):
+        raise ValueError(f"the source of '{recipe.name}' prints no log")
+    figure = compare_curves(recipe)
+    (axis,), theirs = figure.axes, in_percent(pd.Series(log))
+    style = {"color": "black", "linewidth": 0.8, "markersize": 4}
+    axis.plot(theirs.index + 1, theirs, "x-", **style, label="log of the source")
+    axis.set_ylim(bottom=min(axis.get_ylim()[0], 0.9 * theirs.min()))
+    axis.legend(fontsize=8)
+    return figure
+
+
+# ---- shared -------------------------------------------------------------------------------------
+
+
+def in_percent(accuracies: pd.Series) -> pd.Series:
+    """Errors in percent."""
+    return 100 - 100 * accuracies
+
+
+def errors_of(recipes: list[Recipe]) -> pd.DataFrame:
+    """Name, parameters, and of the last test errors in % mean, deviation and arm of the interval.
+
+    They are NaN without any record.
+    """
+    rows = []
+    for recipe in recipes:
+        errors = in_percent(test_accuracies(recipe))
+        found, size = interval(errors), count_parameters(recipe.network())
+        rows.append([recipe.name, size, found.mean, errors.std(), found.high - found.mean])
+    return pd.DataFrame(rows, columns=["name", "parameters", "error", "deviation", "arm"])
+
+
+def parameter_axes(smallest: int, low: float, high: float) -> tuple[Figure, Axes]:
+    """Logarithmic axes of parameters, from so many on, and of errors in percent."""
+    figure, axis = new_figure(8.6, 5.2)
+    axis.set(xscale="log", xlabel="parameters")
+    axis.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
+    axis.set_xlim(smallest, LARGEST)
+    error_axis(axis, low, high)
+    return figure, axis
+
+
+def label(axis: Axes, text: str, place, colour: str, offset, align: str) -> None:
+    """A text beside a place, offset in points, with a halo against the lines that it crosses."""
     halo = patheffects.withStroke(linewidth=3, foreground=axis.get_facecolor(), alpha=0.9)
     axis.annotate(
         text, place, xytext=offset, textcoords="offset points", ha=align, va="center",
-        color=color, weight="bold", fontsize=9, path_effects=[halo],
+        color=colour, weight="bold", fontsize=9, path_effects=[halo],
     )  # fmt: skip
-
-
-def errors(accuracies: pd.Series) -> pd.Series:
-    """In percent."""
-    return 100 - 100 * accuracies
 
 
 def apart(errors: pd.Series, factor: float = 1.065) -> pd.Series:
@@ -95,15 +176,3 @@ def apart(errors: pd.Series, factor: float = 1.065) -> pd.Series:
     errors = errors.sort_values()
     room = factor ** np.arange(len(errors))
     return (errors / room).cummax() * room
-
-
-def against_log(records: list[dict], log: Sequence[float]) -> Figure:
-    """Test error of recorded runs, and of the one run that a source published."""
-    figure = compare_curves({"here, a line per seed and their mean": records})
-    (axis,), theirs = figure.axes, errors(pd.Series(log))
-    style = {"color": "black", "linewidth": 0.8, "markersize": 4}
-    axis.plot(theirs.index + 1, theirs, "x-", **style, label="their log")
-    axis.set_ylim(bottom=min(axis.get_ylim()[0], 0.9 * theirs.min()))
-    axis.set_title("test error, here and there", fontsize=10)
-    axis.legend(fontsize=8)
-    return figure

@@ -1,4 +1,7 @@
-"""Pictures that are not MNIST's: a few drawings, made of strokes, and the letters of fonts."""
+"""Pictures that are not MNIST's: a few drawings, made of strokes, and the letters of fonts.
+
+Pictures are ink: uint8 (n, 1, PAD, PAD), 255 where it is full.
+"""
 
 from pathlib import Path
 
@@ -7,11 +10,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from mnist_lib.experiments.drawing import BOX, centred, cropped, resized
-from mnist_lib.experiments.ink import find_ink
+from mnist_lib.experiments.drawing import BOX, centred, resized
 
 PAD = 300  # pixels of a drawing pad's side
 PEN = 20  # pixels, the width of its strokes
+FAINT = 25  # less ink than this does not count when the box of a picture is found
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LIKE_DIGITS = "BDIOSZ"  # 8, 0, 1, 0, 5 and 2, as far as anybody can tell
 FONTS = [
@@ -19,52 +22,60 @@ FONTS = [
     "STIXGeneral", "STIXGeneralItalic", "cmss10", "cmr10",
 ]  # fmt: skip  # they come with matplotlib
 
-# the digit that is meant, and its strokes as points (x, y) in parts of the pad, from the upper left
+# strokes as points (x, y) in parts of the pad, from the upper left; the digit that is meant first
 DRAWINGS = {
-    "plain": (1, [[(0.5, 0.15), (0.5, 0.85)]]),
-    "with upstroke": (1, [[(0.3, 0.4), (0.55, 0.15), (0.55, 0.85)]]),
-    "and with foot": (
-        1, [[(0.3, 0.4), (0.55, 0.15), (0.55, 0.85)], [(0.3, 0.85), (0.8, 0.85)]],
-    ),
-    "uncrossed": (7, [[(0.25, 0.2), (0.7, 0.2), (0.42, 0.85)]]),
-    "crossed": (7, [[(0.25, 0.2), (0.7, 0.2), (0.42, 0.85)], [(0.35, 0.52), (0.72, 0.52)]]),
-    "open": (4, [[(0.3, 0.15), (0.27, 0.55), (0.72, 0.55)], [(0.65, 0.2), (0.6, 0.85)]]),
-    "closed": (4, [[(0.65, 0.85), (0.65, 0.15), (0.25, 0.6), (0.8, 0.6)]]),
-    "square": (0, [[(0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8), (0.3, 0.2)]]),
-}  # fmt: skip
+    "1, plain": [[(0.5, 0.15), (0.5, 0.85)]],
+    "1, with upstroke": [[(0.3, 0.4), (0.55, 0.15), (0.55, 0.85)]],
+    "1, and with foot": [[(0.3, 0.4), (0.55, 0.15), (0.55, 0.85)], [(0.3, 0.85), (0.8, 0.85)]],
+    "7, uncrossed": [[(0.25, 0.2), (0.7, 0.2), (0.42, 0.85)]],
+    "7, crossed": [[(0.25, 0.2), (0.7, 0.2), (0.42, 0.85)], [(0.35, 0.52), (0.72, 0.52)]],
+    "4, open": [[(0.3, 0.15), (0.27, 0.55), (0.72, 0.55)], [(0.65, 0.2), (0.6, 0.85)]],
+    "4, closed": [[(0.65, 0.85), (0.65, 0.15), (0.25, 0.6), (0.8, 0.6)]],
+    "0, square": [[(0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8), (0.3, 0.2)]],
+}
 
 
-def drawing(strokes: list[list[tuple[float, float]]]) -> np.ndarray:
-    """Black strokes on a transparent pad, uint8 (PAD, PAD, 4), as a hand would leave them."""
-    pad = Image.new("RGBA", (PAD, PAD))
-    pen = ImageDraw.Draw(pad)
-    for stroke in strokes:
-        points = [(x * PAD, y * PAD) for x, y in stroke]
-        pen.line(points, fill="black", width=PEN, joint="curve")
-        for x, y in (points[0], points[-1]):  # round ends
-            pen.ellipse([x - PEN / 2, y - PEN / 2, x + PEN / 2, y + PEN / 2], fill="black")
-    return np.asarray(pad)
+def drawings() -> torch.Tensor:
+    """The ink of all DRAWINGS, as a hand would leave it on a drawing pad."""
+    pads = []
+    for strokes in DRAWINGS.values():
+        pads.append(Image.new("L", (PAD, PAD)))
+        pen = ImageDraw.Draw(pads[-1])
+        for stroke in strokes:
+            points = [(x * PAD, y * PAD) for x, y in stroke]
+            pen.line(points, fill=255, width=PEN, joint="curve")
+            for x, y in (points[0], points[-1]):  # round ends
+                pen.ellipse([x - PEN / 2, y - PEN / 2, x + PEN / 2, y + PEN / 2], fill=255)
+    return torch.from_numpy(np.stack(pads))[:, None]
 
 
-def letter(character: str, font: str) -> np.ndarray:
-    """A printed character, black on white: uint8 (PAD, PAD)."""
+def letter(character: str, font: str) -> torch.Tensor:
+    """The ink of a printed character, (1, PAD, PAD)."""
     file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
-    paper = Image.new("L", (PAD, PAD), 255)
-    middle = (PAD / 2, PAD / 2)
+    paper = Image.new("L", (PAD, PAD))
     face = ImageFont.truetype(str(file), round(PAD * 0.6))
-    ImageDraw.Draw(paper).text(middle, character, fill=0, font=face, anchor="mm")
-    return np.asarray(paper)
-
-
-def as_digits(pictures: list[np.ndarray]) -> torch.Tensor:
-    """What a network sees of these pictures: uint8 (n, 1, 28, 28).
-
-    As `to_digit` does it, but nothing is refused: a printed letter may look like a scribble.
-    """
-    digits = [centred(resized(cropped(find_ink(picture)), BOX)) for picture in pictures]
-    return torch.from_numpy(np.stack(digits))[:, None]
+    ImageDraw.Draw(paper).text((PAD / 2, PAD / 2), character, fill=255, font=face, anchor="mm")
+    return torch.from_numpy(np.array(paper))[None]
 
 
 def letters(characters: str = LETTERS) -> torch.Tensor:
-    """Each character in each of the FONTS, as images: uint8 (characters, fonts, 1, 28, 28)."""
-    return torch.stack([as_digits([letter(each, font) for font in FONTS]) for each in characters])
+    """What a network sees of each character in each of the FONTS.
+
+    Returns:
+        uint8 (characters, fonts, 1, 28, 28).
+    """
+    pictures = [torch.stack([letter(each, font) for font in FONTS]) for each in characters]
+    return torch.stack(list(map(as_digits, pictures)))
+
+
+def as_digits(pictures: torch.Tensor) -> torch.Tensor:
+    """What a network sees of these pictures: uint8 (n, 1, 28, 28).
+
+    As `to_digit` makes it, but nothing is refused: a printed letter may look like no digit.
+    """
+    digits = []
+    for ink in pictures[:, 0].numpy():
+        rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
+        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        digits.append(centred(resized(ink.astype(np.float32), BOX)))
+    return torch.from_numpy(np.stack(digits))[:, None]

@@ -1,4 +1,7 @@
-"""The candidates of each choice; the first one is what the others are compared with."""
+"""Pilot trials on folds of the training digits; each list compares with its first recipe.
+
+Nothing here has seen a test digit, except the recipes in `REGISTERED`.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -6,71 +9,29 @@ from functools import partial
 from torch import nn
 
 from mnist_lib.augment import RandomAffine
-from mnist_lib.experiments.small_networks import (
-    as_wide_as,
-    dense_again,
-    early,
-    full_again,
-    late,
-    small_again,
-    wide,
-    wide_again,
-)
+from mnist_lib.experiments import small_networks as networks
 from mnist_lib.journey import ONE_CYCLE, SMALL
-from mnist_lib.models import average_and_classify, conv_norm_relu, normalised, skeleton
+from mnist_lib.models import normalised, skeleton
 from mnist_lib.recipes import SGD, Constant, OneCycle, Recipe
 
 
-def alone(recipe: Recipe, name: str, change: str, **changes) -> Recipe:
-    """A candidate of its own, compared with others and not with a parent."""
-    return replace(recipe, name=name, change=change, parent=None, **changes)
+def pilot(name: str, change: str, base: Recipe = ONE_CYCLE, **changes) -> Recipe:
+    """A recipe without a parent; it has the settings of `base`, by default step 06."""
+    return replace(base, name=name, change=change, parent=None, **changes)
 
 
-# ---- the network of steps 02 to 06, with the recipe of step 06: there it has to be good ----------
+def one_cycle(peak: float) -> dict:
+    """The settings of a cycle of the learning rate up to this peak."""
+    return {"optimizer": SGD(peak), "schedule": OneCycle(peak)}
 
 
-def full() -> nn.Sequential:
-    """Three unpadded layers before the pooling, a transition, three layers after it."""
-    return nn.Sequential(
-        conv_norm_relu(1, 8),
-        conv_norm_relu(8, 12),
-        conv_norm_relu(12, 12, pool=2),
-        conv_norm_relu(12, 8, kernel=1),
-        conv_norm_relu(8, 12),
-        conv_norm_relu(12, 16),
-        conv_norm_relu(16, 18),
-        average_and_classify(18),
-    )
-
-
-def two() -> nn.Sequential:
-    """Two layers before the pooling, a transition, three layers, the first of them padded."""
-    return nn.Sequential(
-        conv_norm_relu(1, 10),
-        conv_norm_relu(10, 14, pool=2),
-        conv_norm_relu(14, 8, kernel=1),
-        conv_norm_relu(8, 14, padding=1),
-        conv_norm_relu(14, 16),
-        conv_norm_relu(16, 18),
-        average_and_classify(18),
-    )
-
-
-def bare() -> nn.Sequential:
-    """Three layers before the pooling, three after it, and no transition."""
-    return nn.Sequential(
-        conv_norm_relu(1, 8),
-        conv_norm_relu(8, 12),
-        conv_norm_relu(12, 12, pool=2),
-        conv_norm_relu(12, 12),
-        conv_norm_relu(12, 15),
-        conv_norm_relu(15, 18),
-        average_and_classify(18),
-    )
-
+# ---- the network of steps 02 to 06, with the recipe of step 06 -----------------------------------
 
 STRONG = RandomAffine(degrees=7, translate=0.07, scale=0.1, shear=5)  # before it was chosen
-EARLY = alone(ONE_CYCLE, "02-early", "5x5, pooled at once, five layers", augment=STRONG)
+EARLY = pilot("02-early", "5x5, pooled at once, five layers", augment=STRONG)
+full = partial(networks.dense, (8,), (12,), (12, 3, 2), (8, 1), (12,), (16,), (18,))
+two = partial(networks.dense, (10,), (14, 3, 2), (8, 1), (14, 3, 1, 1), (16,), (18,))
+bare = partial(networks.dense, (8,), (12,), (12, 3, 2), (12,), (15,), (18,))
 NETWORKS = [
     EARLY,
     EARLY.but("02-full", "three 3x3, pooled, three layers", network=full),
@@ -78,17 +39,13 @@ NETWORKS = [
     EARLY.but("02-bare", "three 3x3, pooled, no transition", network=bare),
 ]
 
-# ---- the augmentation of step 05, again with the recipe of step 06 -------------------------------
+# ---- the augmentation of step 05, with the recipe of step 06 -------------------------------------
 
-NONE = alone(ONE_CYCLE, "05-none", "the digits as they are", augment=None)
-MILD = alone(ONE_CYCLE, "05-mild", "up to 5 degrees, 5 %, 5 %, 3 degrees")
-AUGMENTATIONS = [
-    NONE,
-    MILD,
-    EARLY,
-]
+NONE = pilot("05-none", "no augmentation", augment=None)
+MILD = pilot("05-mild", "up to 5 degrees, 5 %, 5 %, 3 degrees")  # as in step 06
+AUGMENTATIONS = [NONE, MILD, EARLY]
 
-# ---- what the finished recipe of step 06 owes to each of its ingredients -------------------------
+# ---- ablations: step 06 without each of its parts ------------------------------------------------
 
 
 def with_head() -> nn.Sequential:
@@ -97,112 +54,90 @@ def with_head() -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(13 * 6 * 6, 10))
 
 
-TAKE_OUTS = [
+ABLATIONS = [
     MILD,
-    alone(ONE_CYCLE, "09-no-normalisation", "biases in its place", network=skeleton),
+    pilot("09-no-normalisation", "biases in its place", network=skeleton),
     NONE,
-    alone(ONE_CYCLE, "09-no-cycle", "0.15 throughout", schedule=Constant()),
-    alone(ONE_CYCLE, "09-head", "a linear layer in place of the average", network=with_head),
-    alone(ONE_CYCLE, "09-dropout", "dropout of 5 % put in", network=partial(normalised, 0.05)),
+    pilot("09-no-cycle", "0.15 throughout", schedule=Constant()),
+    pilot("09-head", "a linear layer in place of the average", network=with_head),
+    pilot("09-dropout", "dropout of 5 % added", network=partial(normalised, 0.05)),
 ]
 
-# ---- second tries of steps 06 and 08, which missed their targets ---------------------------------
+# ---- steps 06 and 08, which missed their targets -------------------------------------------------
 
-DECAYED = SGD(learning_rate=0.15, momentum=0.9, weight_decay=5e-4)
+DECAYED = SGD(0.15, weight_decay=5e-4)
 SECOND_06 = [
     MILD,
-    alone(ONE_CYCLE, "06-batches-of-64", "64 digits a batch in place of 128", batch_size=64),
-    alone(ONE_CYCLE, "06-weight-decay", "weight decay of 0.0005", optimizer=DECAYED),
+    pilot("06-batches-of-64", "batch size 64 in place of 128", batch_size=64),
+    pilot("06-weight-decay", "weight decay of 0.0005", optimizer=DECAYED),
 ]
 SECOND_08 = [
-    alone(SMALL, "08-as-before", "20 channels in place of 24"),
-    alone(SMALL, "08-batches-of-64", "64 digits a batch in place of 128", batch_size=64),
-    alone(SMALL, "08-weight-decay", "weight decay of 0.0005", optimizer=DECAYED),
-    alone(SMALL, "08-no-augmentation", "the digits as they are", augment=None),
+    pilot("08-as-before", "20 channels in place of 24", SMALL),
+    pilot("08-batches-of-64", "batch size 64 in place of 128", SMALL, batch_size=64),
+    pilot("08-weight-decay", "weight decay of 0.0005", SMALL, optimizer=DECAYED),
+    pilot("08-no-augmentation", "no augmentation", SMALL, augment=None),
 ]
 
-# ---- first looks for notebooks 12 and 13, on the first fold only ---------------------------------
+# ---- first pilots of notebooks 12 and 13, on the first fold only ---------------------------------
 
-
-def look(name: str, network, change: str = "", **changes) -> Recipe:
-    """The recipe of step 06 with another network, described by its docstring unless by this."""
-    change = change or network.__doc__.rstrip(".").lower()
-    return alone(ONE_CYCLE, name, change, network=network, **changes)
-
-
-UPRIGHT_06 = look("12-upright", partial(early, is_upright=True), "step 06, digits upright")
-LOOKS = [
-    look("12-wide", wide),
-    look("12-dense-again", dense_again),
-    look("12-wide-again", wide_again),
-    look("12-full-again", full_again),
-    UPRIGHT_06,
-    look("13-upright", partial(small_again, is_upright=True), "digits upright"),
-    look("13-again", small_again),
-    look("13-wider-again", partial(small_again, 28, 0, 4), "28 channels, used four times"),
-    look("13-again-batches-of-64", small_again, batch_size=64),
+deskewed_06 = partial(networks.early_pooling, is_deskewed=True)
+DESKEWED_06 = pilot("12-upright", "step 06, deskewed", network=deskewed_06)
+dense_again = partial(networks.dense_shared, (8,), (12, 3, 2), (20, 3, 1, 1))
+wide_again = partial(networks.small_shared, 48, 0, first=16, shared=2, is_residual=True)
+full_again = partial(networks.dense_shared, (8,), (12,), (12, 3, 2), (20, 1))
+wider_again = partial(networks.small_shared, 28, 0, 4)
+deskewed_small = partial(networks.small_shared, is_deskewed=True)
+FIRST_PILOTS = [
+    pilot("12-wide", "separable layers of 38 channels", network=networks.wide_separable),
+    pilot("12-dense-again", "20 channels, weights shared by three layers", network=dense_again),
+    pilot("12-wide-again", "48 channels, twice weights shared by three", network=wide_again),
+    pilot("12-full-again", "weights shared after a late pooling", network=full_again),
+    DESKEWED_06,
+    pilot("13-upright", "deskewed", network=deskewed_small),
+    pilot("13-again", "separable, weights shared by three layers", network=networks.small_shared),
+    pilot("13-wider-again", "28 channels, weights shared by four layers", network=wider_again),
+    pilot("13-again-batches-of-64", "batch size 64", network=networks.small_shared, batch_size=64),
 ]
 
-# ---- notebook 12: fewer than 8,000 parameters, from step 06 --------------------------------------
+# ---- notebook 12: fewer than 8,000 parameters ----------------------------------------------------
+# here and below each width is the largest that the limit allows
 
-LATE = MILD.but(
-    "12-late", "four dense layers after a late pooling, digits upright",
-    network=as_wide_as(7_999, partial(late, first=12, squeezed=6, depth=4, is_upright=True)),
-)  # fmt: skip
+late = partial(networks.late_pooling, 12, first=12, squeezed=6, depth=4, is_deskewed=True)
+LATE = MILD.but("12-late", "four dense layers after a late pooling, deskewed", network=late)
 MORE_STEPS = LATE.but(
-    "12-more-steps", "64 digits a batch, the rate up to 0.25",
-    optimizer=SGD(0.25, momentum=0.9), schedule=OneCycle(0.25), batch_size=64,
-)  # fmt: skip
-BELOW_8000 = [MILD, UPRIGHT_06, LATE, MORE_STEPS]
+    "12-more-steps", "batch size 64, the rate up to 0.25", batch_size=64, **one_cycle(0.25)
+)
+BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS]
 
 # ---- notebook 13: at most 2,000 parameters -------------------------------------------------------
 
-early_again = partial(small_again, is_early=True)
-upright_again = partial(early_again, is_upright=True)
+pooled = partial(networks.small_shared, is_early=True, width=19)
+deskewed = partial(pooled, is_deskewed=True)
+deeper = partial(deskewed, first=9, distinct=2, uses=4, width=15)
+gentle = RandomAffine(degrees=3, translate=0.03, scale=0.03, shear=2)
 
-POOLED = alone(
-    ONE_CYCLE, "13-pooled", "separable, one layer used three times, pooled at once",
-    network=as_wide_as(2_000, early_again),
-)  # fmt: skip
-UPRIGHT = POOLED.but(
-    "13-pooled-upright", "digits upright", network=as_wide_as(2_000, upright_again)
-)
-FASTER = UPRIGHT.but(
-    "13-faster", "the rate up to 0.5",
-    optimizer=SGD(0.5, momentum=0.9), schedule=OneCycle(0.5),
-)  # fmt: skip
-DEEPER = FASTER.but(
-    "13-deeper", "two layers and one used four times",
-    network=as_wide_as(2_000, partial(upright_again, first=9, distinct=2, uses=4)),
-)  # fmt: skip
-GENTLER = DEEPER.but(
-    "13-gentler", "moved by up to 3 degrees, 3 %, 3 %, 2 degrees",
-    augment=RandomAffine(degrees=3, translate=0.03, scale=0.03, shear=2),
-)  # fmt: skip
-SMALLER_BATCHES = FASTER.but("13-smaller-batches", "64 digits a batch", batch_size=64)
+POOLED = pilot("13-pooled", "separable, three layers share weights, pooled at once", network=pooled)
+DESKEWED = POOLED.but("13-pooled-upright", "deskewed", network=deskewed)
+FASTER = DESKEWED.but("13-faster", "the rate up to 0.5", **one_cycle(0.5))
+DEEPER = FASTER.but("13-deeper", "two layers, then weights shared by four", network=deeper)
+GENTLER = DEEPER.but("13-gentler", "moved up to 3 degrees, 3 %, 3 %, 2 degrees", augment=gentle)
+SMALLER_BATCHES = FASTER.but("13-smaller-batches", "batch size 64", batch_size=64)
 LATER = FASTER.but(
-    "13-later", "pooled after the second layer",
-    network=as_wide_as(2_000, partial(small_again, is_upright=True)),
-)  # fmt: skip
-AT_MOST_2000 = [FASTER, UPRIGHT, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
+    "13-later", "pooled after the second layer", network=partial(deskewed_small, width=20)
+)
+AT_MOST_2000 = [FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
 
 # ---- notebook 13: at most 1,000 parameters -------------------------------------------------------
 
-TINY = FASTER.but(
-    "13-tiny", "half the parameters: one layer less",
-    network=as_wide_as(1_000, partial(upright_again, first=7, distinct=0)),
-)  # fmt: skip
-TINY_GENTLER = TINY.but("13-tiny-gentler", GENTLER.change, augment=GENTLER.augment)
+tiny = partial(deskewed, first=7, distinct=0, width=15)
+TINY = FASTER.but("13-tiny", "half the parameters: one layer less", network=tiny)
+TINY_GENTLER = TINY.but("13-tiny-gentler", GENTLER.change, augment=gentle)
 AT_MOST_1000 = [TINY, TINY_GENTLER]
 
-# all have been tried
-CHOICES = [NETWORKS, AUGMENTATIONS, TAKE_OUTS, SECOND_06, SECOND_08]  # one setting against another
-FRONTIER = [LOOKS, BELOW_8000, AT_MOST_2000, AT_MOST_1000]
-
-# ---- what was registered: nothing is left to choose, so they learn from all digits ---------------
+# ---- registered: all 60,000 digits train, since nothing is left to choose ------------------------
 
 ALL_DIGITS = {"change": "all 60,000 digits to learn from", "folds": 0}
 ACCURATE = MILD.but("12-accurate", **ALL_DIGITS)
 TWO_THOUSAND = FASTER.but("13-two-thousand", **ALL_DIGITS)
 ONE_THOUSAND = TINY.but("13-one-thousand", **ALL_DIGITS)
-WINNERS = [ACCURATE, TWO_THOUSAND, ONE_THOUSAND]
+REGISTERED = [ACCURATE, TWO_THOUSAND, ONE_THOUSAND]

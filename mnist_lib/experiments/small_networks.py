@@ -1,4 +1,4 @@
-"""Blocks and networks that use few parameters well, and what the searches over them vary."""
+"""Networks that use few parameters well, and what the searches over them vary."""
 
 from functools import partial
 
@@ -12,43 +12,28 @@ from mnist_lib.models import average_and_classify, conv_norm_relu, separable
 from mnist_lib.recipes import SGD, OneCycle, Recipe
 from mnist_lib.summary import count_parameters
 
+# ---- blocks -------------------------------------------------------------------------------------
 
-class Again(nn.Module):
-    """One convolution used several times, (n, width, h, w) to the same, normalised anew each time.
 
-    What is used again costs no parameters but those of the normalisation.
+class Crop(nn.Module):
+    """Removes so many pixels at each border, (n, c, h, w) to (n, c, h - 2 border, w - 2 border)."""
+
+    def __init__(self, border: int):
+        super().__init__()
+        self.border = border
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images[..., self.border : -self.border, self.border : -self.border]
+
+
+class Deskew(nn.Module):
+    """Shears each digit until its main axis is vertical (LeCun et al. 1998); nothing is learned.
+
+    The slant is the covariance of the ink's positions over the variance of their height.
+    Images are normalised float32 (n, 1, h, h) before and after.
     """
 
-    def __init__(self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False):
-        super().__init__()
-        self.convolve, self.is_residual = convolution, is_residual
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(uses))
-
-    def forward(self, images):
-        for norm in self.norms:
-            changed = norm(self.convolve(images))
-            images = (images + changed if self.is_residual else changed).relu()
-        return images
-
-
-class WeightedAverage(nn.Module):
-    """(n, channels, side, side) to (n, channels): learned weights of places, for all channels."""
-
-    def __init__(self, side: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((side, side), 1 / side**2))
-
-    def forward(self, images):
-        return (images * self.weight).sum((2, 3))
-
-
-class Upright(nn.Module):
-    """Each digit sheared until its axis stands upright (LeCun et al. 1998); nothing is learned.
-
-    The slant of a digit is the covariance of its ink's positions over the variance of their height.
-    """
-
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         black = -MEAN / STD
         ink = (images - black)[:, 0]  # (n, h, w), nowhere below 0
         at = torch.linspace(-1, 1, ink.shape[-1], device=ink.device)
@@ -63,24 +48,88 @@ class Upright(nn.Module):
         return F.grid_sample(images - black, grid, align_corners=True) + black
 
 
-def uprighting(is_upright: bool) -> list[nn.Module]:
-    """`Upright` where it is asked for."""
-    return [Upright()] if is_upright else []
+class WeightSharing(nn.Module):
+    """One convolution applied several times, with a batch normalisation of its own each time.
+
+    Each further use costs no parameters but those of its normalisation.
+
+    Args:
+        convolution: maps (n, width, h, w) to the same shape.
+        width: its channels.
+        uses: how often it is applied.
+        is_residual: adds the input of each use to its output.
+    """
+
+    def __init__(self, convolution: nn.Module, width: int, uses: int, is_residual: bool = False):
+        super().__init__()
+        self.convolve, self.is_residual = convolution, is_residual
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(uses))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        for norm in self.norms:
+            changed = norm(self.convolve(images))
+            images = (images + changed if self.is_residual else changed).relu()
+        return images
 
 
-def dense(width: int) -> nn.Conv2d:
-    return nn.Conv2d(width, width, 3, padding=1, bias=False)
+class WeightedAverage(nn.Module):
+    """Average over positions with learned weights, (n, channels, side, side) to (n, channels)."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((side, side), 1 / side**2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images * self.weight).sum((2, 3))
 
 
-def in_two(width: int) -> nn.Sequential:
-    """Depthwise, then pointwise."""
-    return nn.Sequential(
-        nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
-        nn.Conv2d(width, width, 1, bias=False),
-    )
+# ---- networks of dense convolutions -------------------------------------------------------------
+# a stage is a tuple (channels, kernel, pool, padding) for conv_norm_relu; (8,) is a 3x3 convolution
 
 
-def wide() -> nn.Sequential:
+def stages(*shapes: tuple, n_in: int = 1) -> list[nn.Module]:
+    """One `conv_norm_relu` for each tuple, which takes the channels of the one before."""
+    widths = [n_in, *(shape[0] for shape in shapes)]
+    return [conv_norm_relu(before, *shape) for before, shape in zip(widths, shapes, strict=False)]
+
+
+def dense(*shapes: tuple, border: int = 0, is_deskewed: bool = False) -> nn.Sequential:
+    """`stages`, an average and the classes; images may lose a border or be deskewed before."""
+    first = [Crop(border)] if border else [Deskew()] if is_deskewed else []
+    return nn.Sequential(*first, *stages(*shapes), average_and_classify(shapes[-1][0]))
+
+
+def dense_shared(*shapes: tuple) -> nn.Sequential:
+    """`stages`, then one dense layer of the last width whose weights three layers share."""
+    layers, width = stages(*shapes), shapes[-1][0]
+    shared = WeightSharing(nn.Conv2d(width, width, 3, padding=1, bias=False), width, uses=3)
+    return nn.Sequential(*layers, shared, average_and_classify(width))
+
+
+def early_pooling(
+    width: int = 13, first: int = 12, squeezed: int = 8, depth: int = 5, is_deskewed: bool = False
+) -> nn.Sequential:
+    """The shape of step 06: pooled at once, squeezed, dense layers, the last three unpadded."""
+    return dense((first, 5, 2), (squeezed, 1), *ending(width, depth), is_deskewed=is_deskewed)
+
+
+def late_pooling(
+    width: int = 16, first: int = 8, squeezed: int = 8, depth: int = 3, is_deskewed: bool = False
+) -> nn.Sequential:
+    """The shape of 02-full: three layers before the pooling, squeezed, dense layers after it."""
+    before = [(first,), (12,), (12, 3, 2), (squeezed, 1)]
+    return dense(*before, *ending(width, depth), is_deskewed=is_deskewed)
+
+
+def ending(width: int, depth: int) -> list[tuple]:
+    """The stages of so many 3x3 layers, of which the last three are unpadded."""
+    return [(width, 3, 1, int(layer < depth - 3)) for layer in range(depth)]
+
+
+# ---- networks of separable convolutions ---------------------------------------------------------
+
+
+def wide_separable() -> nn.Sequential:
     """Separable layers of 38 channels."""
     return nn.Sequential(
         conv_norm_relu(1, 12),
@@ -91,112 +140,59 @@ def wide() -> nn.Sequential:
     )
 
 
-def dense_again() -> nn.Sequential:
-    """One dense layer of 20 channels used three times."""
-    return nn.Sequential(
-        conv_norm_relu(1, 8),
-        conv_norm_relu(8, 12, pool=2),
-        conv_norm_relu(12, 20, padding=1),
-        Again(dense(20), 20, uses=3),
-        average_and_classify(20),
-    )
-
-
-def wide_again() -> nn.Sequential:
-    """Two separable layers of 48 channels, each used three times, with a residual path."""
-    return nn.Sequential(
-        conv_norm_relu(1, 16),
-        separable(16, 48, pool=2),
-        *(Again(in_two(48), 48, uses=3, is_residual=True) for _ in range(2)),
-        average_and_classify(48),
-    )
-
-
-def full_again() -> nn.Sequential:
-    """Three layers at full resolution, then one of 20 channels used three times."""
-    return nn.Sequential(
-        conv_norm_relu(1, 8),
-        conv_norm_relu(8, 12),
-        conv_norm_relu(12, 12, pool=2),
-        conv_norm_relu(12, 20, kernel=1),
-        Again(dense(20), 20, uses=3),
-        average_and_classify(20),
-    )
-
-
-def small_again(
-    width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, is_residual: bool = False,
-    is_upright: bool = False, is_weighted: bool = False, is_early: bool = False,
+def small_shared(
+    width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, shared: int = 1,
+    is_residual: bool = False, is_deskewed: bool = False, is_weighted: bool = False,
+    is_early: bool = False,
 ) -> nn.Sequential:  # fmt: skip
-    """Separable layers, the last of them used several times."""
-    return nn.Sequential(
-        *uprighting(is_upright),
-        conv_norm_relu(1, first, 5, pool=2) if is_early else conv_norm_relu(1, first),
-        separable(first, width, pool=1 if is_early else 2),
-        *(separable(width, width) for _ in range(distinct)),
-        Again(in_two(width), width, uses, is_residual),
-        *(
-            [WeightedAverage(12 - 2 * (distinct + is_early)), nn.Linear(width, 10)]
-            if is_weighted
-            else [average_and_classify(width)]
-        ),
-    )
+    """Separable layers; several layers share the weights of the last.
+
+    Args:
+        width: channels of all layers but the first.
+        distinct: separable layers after the second one, before the shared weights.
+        uses: layers that share the same weights.
+        first: channels of the first layer.
+        shared: how many such groups of layers stand one after the other.
+        is_residual: adds the input of each shared layer to its output.
+        is_deskewed: deskews the digits before the first layer.
+        is_weighted: averages with learned weights of the positions in place of equal ones.
+        is_early: pools after the first layer, which is 5x5 then, in place of the second.
+    """
+
+    layers = [Deskew()] if is_deskewed else []
+    layers += [conv_norm_relu(1, first, 5, pool=2) if is_early else conv_norm_relu(1, first)]
+    layers += [separable(first, width, pool=1 if is_early else 2)]
+    layers += [separable(width, width) for _ in range(distinct)]
+    for _ in range(shared):
+        depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+        both = nn.Sequential(depthwise, nn.Conv2d(width, width, 1, bias=False))
+        layers += [WeightSharing(both, width, uses, is_residual)]
+    if is_weighted:
+        layers += [WeightedAverage(12 - 2 * (distinct + is_early)), nn.Linear(width, 10)]
+    else:
+        layers += [average_and_classify(width)]
+    return nn.Sequential(*layers)
 
 
-def dense_layers(n_in: int, width: int, depth: int) -> list[nn.Module]:
-    """So many 3x3 layers, the last three of them unpadded."""
-    widths = [n_in] + [width] * depth
-    return [conv_norm_relu(widths[n], width, padding=int(n < depth - 3)) for n in range(depth)]
-
-
-def early(
-    width: int = 13, first: int = 12, squeezed: int = 8, depth: int = 5, is_upright: bool = False
-) -> nn.Sequential:
-    """The shape of step 06: pooled at once, squeezed, dense layers, the last three unpadded."""
-    return nn.Sequential(
-        *uprighting(is_upright),
-        conv_norm_relu(1, first, 5, pool=2),
-        conv_norm_relu(first, squeezed, 1),
-        *dense_layers(squeezed, width, depth),
-        average_and_classify(width),
-    )
-
-
-def late(
-    width: int = 16, first: int = 8, squeezed: int = 8, depth: int = 3, is_upright: bool = False
-) -> nn.Sequential:
-    """The shape of 02-full: three layers before the pooling, squeezed, dense layers after it."""
-    return nn.Sequential(
-        *uprighting(is_upright),
-        conv_norm_relu(1, first),
-        conv_norm_relu(first, 12),
-        conv_norm_relu(12, 12, pool=2),
-        conv_norm_relu(12, squeezed, 1),
-        *dense_layers(squeezed, width, depth),
-        average_and_classify(width),
-    )
+# ---- what the searches vary ---------------------------------------------------------------------
 
 
 def as_wide_as(limit: int, network: partial) -> partial:
-    """The network with the largest width that this many parameters allow."""
-    widths = range(64, 1, -1)
-    return next(
-        wide
-        for wide in (partial(network, width=width) for width in widths)
-        if count_parameters(wide()) <= limit
-    )
+    """The network with the largest width, at most 64, that this many parameters allow."""
+    candidates = (partial(network, width=width) for width in range(64, 1, -1))
+    return next(wide for wide in candidates if count_parameters(wide()) <= limit)
 
 
 def suggest_recipe(
     trial, network, change: str, highest_rate: float, weight_decay: float = 0.0
 ) -> Recipe:
-    """What the spaces of few parameters search beside the network; six epochs."""
+    """A recipe of six epochs with this network, and training settings that the trial suggests."""
     peak = trial.suggest_float("peak", 0.05, highest_rate, log=True)
     strength = trial.suggest_float("augmentation", 0.0, 1.5)  # 1: that of the journey
     return Recipe(
         "searched", change,
         network=network,
-        optimizer=SGD(peak, momentum=0.9, weight_decay=weight_decay),
+        optimizer=SGD(peak, weight_decay=weight_decay),
         schedule=OneCycle(peak, warmup=trial.suggest_float("warmup", 0.1, 0.4)),
         augment=RandomAffine(5 * strength, 0.05 * strength, 0.05 * strength, 3 * strength),
         batch_size=trial.suggest_categorical("batch", [64, 128]),

@@ -1,8 +1,8 @@
 """The published systems: five tutorials' experiments as recipes, run by the same `fit`.
 
 The facts about them (what was claimed, what their logs show) are in results/published.json.
-Networks and settings are those that the sources really ran, side effects included; what a source
-leaves open is our choice and named in `CHOSEN`.
+Networks and settings are those that the sources really ran, side effects included. What a source
+leaves open was chosen here: the key "chosen" of its facts says what.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,8 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from mnist_lib.experiments import augmentations as batched
 from mnist_lib.experiments import system_networks as networks
-from mnist_lib.experiments.augmentations import (
-    BrightnessContrast,
-    CenterZoom,
-    Chain,
-    ColorJitter,
-    NearestAffine,
-    ShiftScaleRotate,
-    Sometimes,
-)
 from mnist_lib.recipes import SGD, Adam, OneCycle, Recipe, StepDecay
 
 
@@ -39,41 +31,44 @@ class Piecewise:
 
 # ---- S0 and S1: one author, convolution - ReLU - normalisation ----------------------------------
 
-CROP_AND_TURN = Chain((Sometimes(0.1, CenterZoom(22)), NearestAffine(degrees=15)))
+CROP_AND_ROTATE = batched.Compose(
+    (batched.RandomApply(0.1, batched.CenterZoom(22)), batched.NearestAffine(degrees=15))
+)
 
 S0_1 = Recipe(
-    "S0-1", "3 blocks, 2 max-pools", networks.s0_1, SGD(0.5, momentum=0.9), StepDecay(every=10),
-    folds=0,
-)  # fmt: skip
+    "S0-1", "3 blocks, 2 max-pools", networks.s0_1, SGD(0.5), StepDecay(every=10), folds=0
+)
 S0_2 = S0_1.but("S0-2", "2 blocks, 1 max-pool, no padding", network=networks.s0_2)
-S0_3 = S0_2.but("S0-3", "depthwise separable", network=networks.s0_3)
+S0_3 = S0_2.but(
+    "S0-3", "depthwise separable", network=partial(networks.s0_2, networks.depthwise_separable)
+)
 S0_4 = S0_3.but("S0-4", "wider, with a full first convolution", network=networks.s0_4)
-S0_5 = S0_4.but("S0-5", "crop and rotation", augment=CROP_AND_TURN)
+S0_5 = S0_4.but("S0-5", "crop and rotation", augment=CROP_AND_ROTATE)
 S0_6 = S0_5.but(
-    "S0-6", "one cycle up to 1.0", optimizer=SGD(1.0, momentum=0.9),
+    "S0-6", "one cycle up to 1.0", optimizer=SGD(1.0),
     schedule=OneCycle(peak=1.0, cycle_momentum=True),
 )  # fmt: skip
 S1 = S0_5.but(
-    "S1", "full convolutions, 19 epochs", network=networks.s1,
-    optimizer=SGD(0.25, momentum=0.9), epochs=19,
-)  # fmt: skip
+    "S1", "full convolutions, 19 epochs", network=networks.s1, optimizer=SGD(0.25), epochs=19
+)
 
 # ---- S2: padded, a linear layer at the end ------------------------------------------------------
 
 S2_1 = Recipe(
-    "S2-1", "no normalisation, a linear head", networks.s2_1, Adam(0.01), StepDecay(every=11),
+    "S2-1", "no normalisation, a linear head", networks.s2, Adam(0.01), StepDecay(every=11),
     batch_size=1024, folds=0,
 )  # fmt: skip
-S2_2 = S2_1.but("S2-2", "two dropout layers", network=partial(networks.s2_1, dropout=0.1))
+S2_2 = S2_1.but("S2-2", "two dropout layers", network=partial(networks.s2, dropout=0.1))
 S2_3 = S2_2.but(
     "S2-3", "normalisation, wider, image transformations",
-    network=partial(networks.s2_3, dropout=0.1), augment=NearestAffine(degrees=7, translate=0.1),
+    network=partial(networks.s2, "norm relu", 16, dropout=0.1),
+    augment=batched.NearestAffine(degrees=7, translate=0.1),
 )  # fmt: skip
 
 # ---- S3: biases everywhere, batches of 32 -------------------------------------------------------
 
 S3_1 = Recipe(
-    "S3-1", "a plain network", networks.s3_1, SGD(0.01, momentum=0.9),
+    "S3-1", "a plain network", networks.s3_1, SGD(0.01),
     OneCycle(peak=0.01, anneal="linear", cycle_momentum=True), batch_size=32, folds=0,
 )  # fmt: skip
 S3_2 = S3_1.but("S3-2", "3,762 parameters, normalisation", network=networks.s3_2)
@@ -84,16 +79,16 @@ S3_X5 = S3_2.but(
     # its counter slips, so that at most 14 of 1,875 batches take the next epoch's rate
     optimizer=SGD(0.05, momentum=0.95),
     schedule=Piecewise(((0, 0.05), (2, 0.1), (8, 0.01), (12, 0.005), (15, 0.0))),
-    augment=Chain((
-        Sometimes(0.5, ShiftScaleRotate(degrees=7, translate=0.09, scale=0.09)),
-        Sometimes(0.5, BrightnessContrast()),
+    augment=batched.Compose((
+        batched.RandomApply(0.5, batched.ShiftScaleRotate(degrees=7, translate=0.09, scale=0.09)),
+        batched.RandomApply(0.5, batched.BrightnessContrast()),
     )),
 )  # fmt: skip
 S3_3 = S3_X5.but("S3-3", "another run of the recipe of S3-x5")
 
 # ---- S4: from 6.4 million parameters to 6,720 ---------------------------------------------------
 
-S4_0 = Recipe("S4-0", "6.4 million parameters", networks.s4_0, SGD(0.01, momentum=0.9), folds=0)
+S4_0 = Recipe("S4-0", "6.4 million parameters", networks.s4_0, SGD(0.01), folds=0)
 S4_1 = S4_0.but("S4-1", "a small skeleton", network=networks.s4_1)
 S4_2 = S4_1.but("S4-2", "normalisation", network=networks.s4_2)
 S4_3 = S4_2.but(
@@ -103,10 +98,10 @@ S4_4 = S4_3.but("S4-4", "wider, a layer after the pooling, dropout of 3 %", netw
 S4_5 = S4_4.but(
     "S4-5",
     "rotation, affine movement, brightness and contrast",
-    augment=Chain((
-        NearestAffine(degrees=6, fill=1 / 255),
-        NearestAffine(degrees=7, translate=0.1, scale=0.2, shear=10),
-        ColorJitter(brightness=0.4, contrast=0.4),
+    augment=batched.Compose((
+        batched.NearestAffine(degrees=6, fill=1 / 255),
+        batched.NearestAffine(degrees=7, translate=0.1, scale=0.2, shear=10),
+        batched.ColorJitter(brightness=0.4, contrast=0.4),
     )),
 )  # fmt: skip
 S4_6 = S4_5.but(
@@ -120,30 +115,3 @@ SYSTEMS = [
     S0_1, S0_2, S0_3, S0_4, S0_5, S0_6, S1, S2_1, S2_2, S2_3, S3_1, S3_2, S3_3, S3_X5,
     S4_0, S4_1, S4_2, S4_3, S4_4, S4_5, S4_6,
 ]  # fmt: skip
-
-# what a source does not say, so that it had to be chosen here
-CHOSEN = {
-    "S2-1": "15 epochs, Adam, 0.01 for 11 epochs and then 0.001, batches of 1,024 (the rates and "
-    "batches of the log of S2-3), no augmentation; cross entropy; MNIST's usual mean and deviation",
-    "S2-2": "the recipe of S2-1; dropout of 10 %",
-    "S2-3": "Adam, because SGD would not reach its 97.6 % after one epoch of 59 steps; the fall to "
-    "0.001 after epoch 11, where its train accuracy jumps; dropout of 10 %, rotation by up to 7 "
-    "degrees, shifts by up to 10 %; cross entropy; MNIST's usual mean and deviation",
-    "S3-1": "SGD, whose momentum OneCycleLR overwrites, and Xavier weights as in the same author's "
-    "other code",
-    "S3-2": "the recipe of S3-1, whose log is printed in its place; order and dropout as in S3-x5",
-    "S3-3": "augmentation, momentum and Xavier weights of S3-x5, the same author's run with the "
-    "same network and rates; being the same recipe, it is run here with other seeds",
-}
-
-# what a source shows as the best of several runs: its log lies above what the recipe makes
-BEST_OF_SEVERAL = ["S3-x5"]
-
-
-def system(name: str) -> Recipe:
-    """The system with this name, in any case; raises ValueError that lists what there is."""
-    for recipe in SYSTEMS:
-        if recipe.name.lower() == name.lower():
-            return recipe
-    names = ", ".join(recipe.name for recipe in SYSTEMS)
-    raise ValueError(f"there is no published system '{name}'; there are {names}")

@@ -1,0 +1,104 @@
+"""What a search found: Optuna's journal of its trials, the best of them, and a figure of all."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mnist_lib.engine.machine import results_folder
+from mnist_lib.records import NoRecords
+from mnist_lib.visualize import new_figure
+
+if TYPE_CHECKING:  # Colab has no Optuna: only who opens a journal needs it
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+IN_A_ROW = 4  # axes of the figure
+
+
+def recorded_study(space: ModuleType) -> "Study":
+    """The committed study of one of the library's spaces, such as `below_8000`.
+
+    Args:
+        space: the module that was searched.
+
+    Raises:
+        NoRecords: if there is none.
+        ModuleNotFoundError: without Optuna, with what installs it.
+        ValueError: for a damaged journal, with its name.
+    """
+    path = results_folder() / "searches" / f"{space.__name__.rpartition('.')[2]}.jsonl"
+    if not path.exists():
+        raise NoRecords(f"there is no {path}")
+    return open_study(path)
+
+
+def open_study(path: Path, name: str | None = None, **options) -> "Study":
+    """A study of a journal, the last one by default; a new one where none has this name."""
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        reason = "Optuna is missing: python -m pip install optuna"
+        raise ModuleNotFoundError(reason, name="optuna") from error
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    try:
+        backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
+        storage = optuna.storages.JournalStorage(backend)
+        known = [study.study_name for study in storage.get_all_studies()]
+        if name and name not in known:
+            optuna.create_study(storage=storage, study_name=name, direction="maximize")
+        return optuna.load_study(storage=storage, study_name=name or known[-1], **options)
+    except Exception as error:  # whatever Optuna makes of a damaged journal
+        raise ValueError(f"{path} is no journal that Optuna can read: {error}") from error
+
+
+def completed(study: "Study") -> list["FrozenTrial"]:
+    """The trials that were measured to their end."""
+    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def ended(study: "Study") -> list["FrozenTrial"]:
+    """The completed trials and those that were pruned."""
+    return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+
+
+def best(study: "Study", count: int = 10) -> pd.DataFrame:
+    """The best trials, one a row: validation accuracy, parameters, and what was suggested."""
+    rows = [
+        {
+            "trial": trial.number,
+            "validation": f"{trial.value:.2%}",
+            "parameters": trial.user_attrs["parameters"],
+            **trial.params,
+        }
+        for trial in sorted(completed(study), key=lambda trial: -trial.value)[:count]
+    ]
+    return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
+
+
+def what_mattered(study: "Study") -> Figure:
+    """Validation accuracy of the completed trials against each suggestion.
+
+    The axis ends some way below the better half: what is far below is left out.
+    """
+    trials = completed(study)
+    names = sorted({name for trial in trials for name in trial.params})
+    columns = min(IN_A_ROW, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = new_figure(3.2 * columns, 3 * rows, rows, columns, sharey=True, squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    for axis, name in zip(axes.flat, names, strict=False):
+        pairs = [(t.params[name], t.value * 100) for t in trials if name in t.params]
+        values = pd.Series([value for value, _ in pairs])
+        values = values if values.dtype.kind in "if" else values.astype(str)
+        axis.plot(values, [accuracy for _, accuracy in pairs], "o", alpha=0.5)
+        axis.set_xlabel(name)
+    accuracies = pd.Series([trial.value * 100 for trial in trials])
+    reach = max(accuracies.max() - accuracies.median(), 0.1)
+    axes.flat[0].set_ylim(accuracies.max() - 5 * reach, accuracies.max() + reach)
+    figure.supylabel("validation accuracy (%)", fontsize="medium")
+    return figure

@@ -1,0 +1,234 @@
+"""As fast as possible: recipes of one epoch, and recipes that reach 99.40 % in few seconds."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import nn
+
+from mnist_lib.engine.machine import results_folder
+from mnist_lib.experiments.hardest import HardestBatches
+from mnist_lib.experiments.pilots import one_cycle, pilot
+from mnist_lib.experiments.small_networks import Crop, dense, stages
+from mnist_lib.models import average_and_classify, normalised
+from mnist_lib.recipes import Adam, OneCycle, Recipe
+from mnist_lib.records import NoRecords
+from mnist_lib.results import Effect, finals, interval, mean_and_deviation
+from mnist_lib.visualize import new_figure
+
+# ---- one epoch ----------------------------------------------------------------------------------
+
+
+def two_convolutions(
+    first: int = 24, hidden: int = 256, border: int = 0, is_normalised: bool = False
+) -> nn.Sequential:
+    """5x5 and 3x3 convolutions, each pooled, then a hidden layer; logits (n, 10)."""
+
+    def pooled(n_in: int, n_out: int, kernel: int) -> list[nn.Module]:
+        convolution = nn.Conv2d(n_in, n_out, kernel, bias=not is_normalised)
+        norm = [nn.BatchNorm2d(n_out)] if is_normalised else []
+        return [convolution, nn.MaxPool2d(2), *norm, nn.ReLU(inplace=True)]
+
+    side = ((28 - 2 * border - 4) // 2 - 2) // 2
+    return nn.Sequential(
+        *([Crop(border)] if border else []), *pooled(1, first, 5), *pooled(first, 32, 3),
+        nn.Flatten(), nn.Linear(32 * side**2, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 10),
+    )  # fmt: skip
+
+
+cropped_by_2 = partial(two_convolutions, border=2)
+narrower = partial(cropped_by_2, first=16)
+normalised_too = partial(narrower, is_normalised=True)
+half_hidden = partial(normalised_too, hidden=128)
+
+
+def one_epoch(name: str, change: str, parent: Recipe, **changes) -> Recipe:
+    """The next recipe of one epoch."""
+    return parent.but(f"11-epoch-{name}", change, **changes)
+
+
+# The last step of https://github.com/tuomaso/train_mnist_fast, whose 30 runs end at
+# 99.041 ± 0.066 %. It takes the images in the order of the files; here they are shuffled.
+PUBLISHED = Recipe(
+    "11-epoch-published", "two convolutions, Adam, one cycle in one epoch", two_convolutions,
+    Adam(0.01, betas=(0.7, 0.9)), OneCycle(peak=0.01), batch_size=256, epochs=1,
+)  # fmt: skip
+CROPPED_BY_2 = one_epoch("cropped", "2 pixels less at each border", PUBLISHED, network=cropped_by_2)
+NARROWER = one_epoch(
+    "narrower", "16 channels in place of 24 in the first convolution", CROPPED_BY_2,
+    network=narrower,
+)  # fmt: skip
+NORMALISED = one_epoch("normalised", "batch normalisation", NARROWER, network=normalised_too)
+HALF_HIDDEN = one_epoch(
+    "half-hidden", "128 hidden units in place of 256", NORMALISED, network=half_hidden
+)
+ONE_EPOCH = [PUBLISHED, CROPPED_BY_2, NARROWER, NORMALISED, HALF_HIDDEN]
+
+changed = partial(one_epoch, parent=HALF_HIDDEN)
+ONE_EPOCH_PILOTS = [
+    changed("reference", "half-hidden again, timed beside the others"),
+    changed("border-3", "3 pixels less at each border", network=partial(half_hidden, border=3)),
+    changed("8-channels", "8 channels in place of 16", network=partial(half_hidden, first=8)),
+    changed("64-hidden", "64 hidden units", network=partial(half_hidden, hidden=64)),
+    changed("batch-128", "batch size 128", batch_size=128),
+    changed("batch-512", "batch size 512", batch_size=512),
+    changed(
+        "rate-0.02", "twice the rate",
+        optimizer=Adam(0.02, betas=(0.7, 0.9)), schedule=OneCycle(peak=0.02),
+    ),
+    changed("usual-betas", "Adam's usual betas", optimizer=Adam(0.01)),
+    changed(
+        "earlier-peak", "the highest rate after 15 % of the steps in place of 30 %",
+        schedule=OneCycle(peak=0.01, warmup=0.15),
+    ),
+]  # fmt: skip
+
+# the first and the last step, on all 60,000 digits and with the test digits
+ONE_EPOCH_FINAL = [
+    replace(recipe, name=f"{recipe.name}-60000", folds=0) for recipe in (PUBLISHED, HALF_HIDDEN)
+]
+
+# ---- 99.40 % with fewer than 8,000 parameters ---------------------------------------------------
+
+
+def cropped() -> nn.Sequential:
+    """The network of step 06 without two pixels at each border: a third less to compute."""
+    return nn.Sequential(Crop(2), *normalised())
+
+
+EIGHT = pilot("11-eight", "8 epochs of step 06", epochs=8)
+CROPPED = EIGHT.but("11-cropped", "the same, 2 pixels less at each border", network=cropped)
+large = {"batch_size": 256, **one_cycle(0.3)}
+LARGE_BATCHES = CROPPED.but(
+    "11-cropped-large-batches", "batch size 256 and twice the rate", **large
+)
+TEN = LARGE_BATCHES.but("11-ten", "10 epochs of that", epochs=10)
+TO_TARGET = [
+    EIGHT,
+    CROPPED,
+    CROPPED.but("11-cropped-six", "6 epochs", epochs=6),
+    CROPPED.but("11-cropped-as-they-are", "without augmentation", augment=None),
+    LARGE_BATCHES,
+    TEN,
+    LARGE_BATCHES.but("11-ten-as-they-are", "without augmentation", epochs=10, augment=None),
+]
+
+
+def hardest(
+    name: str, change: str, network=cropped, peak: float = 0.3, part: float = 0.4
+) -> Recipe:
+    """15 epochs of LARGE_BATCHES that take a part of the digits, mostly the hardest."""
+    batches = partial(HardestBatches, part=part, hardest=0.6, even_epochs=2)
+    changes = {"network": network, "batches": batches, **large, **one_cycle(peak)}
+    return pilot(name, change, **changes)
+
+
+def folded(border: int = 2) -> nn.Sequential:
+    """Squares of 2x2 pixels become four channels of half the size, and nothing has to be pooled."""
+    edge = Crop(border) if border else nn.Identity()
+    layers = stages((16,), (16, 3, 1, 1), (16,), (16,), n_in=4)
+    return nn.Sequential(edge, nn.PixelUnshuffle(2), *layers, average_and_classify(16))
+
+
+# few and wide layers: two cores share them well, and wider is hardly slower
+few_layers = partial(dense, (16, 5, 2), (8, 1), (16, 3, 1, 1), (16,), (16,), border=2)
+sixteen = partial(dense, (16, 5, 2), (16, 3, 1, 1), (16,), (16,), border=2)
+eight_first = partial(dense, (8, 5, 2), (16, 3, 1, 1), (16,), (16,), (8,), border=2)
+
+HALF = hardest("11-hardest-half", "half of the digits an epoch", part=0.5)
+FOLDED = LARGE_BATCHES.but(
+    "11-folded", "2x2 pixels as 4 channels, 10 epochs", network=folded, epochs=10
+)
+TO_TARGET_PILOTS = [  # epochs of the hardest digits, and other networks
+    TEN,
+    hardest("11-hardest", "two fifths of the digits an epoch, mostly the hardest"),
+    hardest("11-hardest-wide", "the same, fewer and wider layers", few_layers),
+    hardest("11-hardest-fast", "the same, the rate up to 0.5", few_layers, peak=0.5),
+    LARGE_BATCHES.but("11-wide-six", "all digits, 6 epochs", network=few_layers, epochs=6),
+    HALF,
+    FOLDED,
+    FOLDED.but("11-folded-fifteen", "15 epochs of that", epochs=15),
+    FOLDED.but("11-folded-whole", "with the border", network=partial(folded, border=0)),
+    hardest("11-folded-hardest", "three fifths of 15 epochs", folded, part=0.6),
+    LARGE_BATCHES.but("11-sixteen", "four layers of 16, 12 epochs", network=sixteen, epochs=12),
+    hardest("11-eight-first", "8 maps first, then 16; 0.7 of the digits", eight_first, part=0.7),
+]
+
+# registered: all digits train, which takes a tenth more time, and none are left to choose by
+TO_TARGET_FINAL = TEN.but("11-to-target", "all 60,000 digits to learn from", folds=0)
+SOONER = HALF.but("11-sooner", "half of all 60,000 digits an epoch", folds=0)
+SOONER_THREADS = 2
+
+# ---- tables and figures -------------------------------------------------------------------------
+
+
+def relative_seconds(recipe: Recipe, other: Recipe) -> Effect:
+    """Seconds of a run as a multiple of another recipe's, paired by seed, with a 95 % interval."""
+    return interval((finals(recipe)["seconds"] / finals(other)["seconds"]).dropna())
+
+
+def compare_speed(recipes: list[Recipe]) -> pd.DataFrame:
+    """Seconds and accuracy of recorded recipes, one a row; the first is what others are timed by.
+
+    Raises:
+        NoRecords: if one of them has no record.
+    """
+    part, table = "validation" if recipes[0].folds else "test", {}
+    for recipe in recipes:
+        runs, ratio = finals(recipe), relative_seconds(recipe, recipes[0])
+        table[recipe.name] = {
+            "change": recipe.change,
+            "seeds": len(runs),
+            "seconds": f"{runs['seconds'].mean():.2f} ± {runs['seconds'].std():.2f}",
+            "relative time": f"{ratio.mean:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+            f"{part} accuracy": mean_and_deviation(runs[f"{part}_accuracy"]),
+        }
+    return pd.DataFrame(table).T.rename_axis("recipe")
+
+
+def accuracy_against_seconds(recipes: list[Recipe], goal: float) -> Figure:
+    """Test accuracy against seconds: each run, and per recipe mean ± standard deviation.
+
+    Args:
+        recipes: with recorded test accuracies.
+        goal: accuracy to reach, 0..1, as a line.
+    """
+    figure, axis = new_figure(6.5, 3.4)
+    for number, recipe in enumerate(recipes):
+        runs, colour = finals(recipe), f"C{number}"
+        seconds, accuracies = runs["seconds"], 100 * runs["test_accuracy"]
+        axis.plot(seconds, accuracies, ".", color=colour, alpha=0.4)
+        axis.errorbar(
+            seconds.mean(), accuracies.mean(), accuracies.std(), seconds.std(),
+            fmt="o", color=colour, capsize=3, label=recipe.name,
+        )  # fmt: skip
+    axis.axhline(100 * goal, color="black", linewidth=0.8, linestyle="--")
+    axis.set_xlim(left=0)
+    axis.set(xlabel="seconds of training and evaluation", ylabel="test accuracy in %")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
+    """SOONER's seconds beside whole trainings of tutorials, from benchmarks/to_target.py.
+
+    Returns:
+        One row a published system: the plain loop and SOONER in seconds (medians over rounds), and
+        the ratio of the two in the same round.
+
+    Raises:
+        NoRecords: if SOONER was not measured on this kind of device.
+    """
+    path = results_folder() / f"to-target-{device}.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if found.get("winner") != SOONER.fingerprint():
+        raise NoRecords(f"no {path.name} of {SOONER.name}: benchmarks/to_target.py makes it")
+    rounds, rows = pd.DataFrame(found["rounds"]), {}
+    for system in rounds.columns[~rounds.columns.str.startswith("winner")]:
+        plain, ours = rounds[system], rounds[f"winner beside {system}"]
+        columns = {"plain loop": plain, SOONER.name: ours, "ratio": ours / plain}
+        rows[system] = {name: values.median() for name, values in columns.items()}
+    return pd.DataFrame(rows).T.rename_axis("system")
