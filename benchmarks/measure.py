@@ -9,13 +9,10 @@ from multiprocessing import get_context
 import torch
 
 from mnist_lib.data import Digits
-from mnist_lib.engine.layers import accelerate
-from mnist_lib.experiments.systems import SYSTEMS
-from mnist_lib.journey import JOURNEY
+from mnist_lib.engine.machine import accelerate
 from mnist_lib.recipes import Recipe
 from mnist_lib.train import train_epoch, training_batches
 
-RECIPES = {recipe.name: recipe for recipe in (*SYSTEMS, *JOURNEY)}
 WARM_UP = 1  # rounds that are not counted: caches, memory, the choice of kernels
 
 
@@ -33,19 +30,19 @@ def alternate(variants: dict[str, Callable[[], float]], rounds: int) -> dict[str
 def relative_to(base: str, seconds: dict[str, list[float]]) -> dict[str, dict]:
     """How many times as long as this variant each other takes, round by round."""
     return {
-        name: spread([other / ours for other, ours in zip(spent, seconds[base], strict=True)])
+        name: summary([other / ours for other, ours in zip(spent, seconds[base], strict=True)])
         for name, spent in seconds.items()
         if name != base
     }
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def summary(values: list[float]) -> dict[str, float]:
     """Median, lowest and highest."""
     found = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
     return {name: round(value, 3) for name, value in found.items()}
 
 
-def in_words(spreads: dict) -> str:
+def ranges(spreads: dict) -> str:
     """Such as 'floor 0.98 (0.92 to 1.02)'."""
     return ", ".join(
         f"{name} {s['median']:.2f} ({s['lowest']:.2f} to {s['highest']:.2f})"

@@ -4,7 +4,6 @@ This is what the library is measured against, so it is written as they do: pictu
 image, a DataLoader, the optimizer's default kernels, and `.item()` in every step.
 """
 
-import os
 from functools import partial
 from multiprocessing import set_start_method
 
@@ -14,13 +13,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from measure import timed
-from platformdirs import user_cache_dir
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from mnist_lib.data import MEAN, STD
+from mnist_lib.data import MEAN, STD, raw_folder
 from mnist_lib.experiments.system_networks import Dropout2d
 from mnist_lib.recipes import Recipe
 
@@ -101,8 +99,7 @@ def build_network(recipe: Recipe) -> nn.Module:
 
 def digits(train: bool, transform) -> MNIST:
     """The files that the library has fetched, as a tutorial reads them."""
-    root = os.environ.get("MNIST_ROOT") or user_cache_dir("mnist_lib")
-    return MNIST(root, train=train, transform=transform)
+    return MNIST(raw_folder().parents[1], train=train, transform=transform)
 
 
 def loader(recipe: Recipe, images: int, workers: int, device: str) -> DataLoader:

@@ -7,10 +7,10 @@ python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps
 (b) the library as a notebook uses it: Batches, train_epoch
 (c) the floor: the same network, optimizer and batch size on batches prepared in advance
 
-All train with one thread, as `fit` does. The variants of a step are timed one after the other,
-round by round, (b) and (c) in one process and (a) in one of its own that waits meanwhile; ratios
-are taken within a round. Then follow threads.py and tricks.py, on a CPU, and overheads.py. A whole
-run goes to results/speed-<device>.json; beside other work the numbers mean nothing.
+All train with one thread, as `fit` does. The variants of a step take turns, round by round, and
+ratios are taken within a round. (a) runs in a process of its own. On a GPU, 15 epochs of S0-6 are
+measured as well. A whole run goes to results/speed-<device>.json; beside other work the numbers
+mean nothing.
 """
 
 import argparse
@@ -18,23 +18,24 @@ import contextlib
 import json
 import os
 import re
-import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import measure
-import overheads
 import plain
-import threads
 import torch
 import torch.nn.functional as F
-import tricks
 
-from mnist_lib.data import Digits, load_mnist
-from mnist_lib.engine.device import choose_device, describe_machine
-from mnist_lib.engine.environment import PROJECT
-from mnist_lib.engine.files import write_atomically
+from mnist_lib import fit, load_mnist
+from mnist_lib.data import Digits
+from mnist_lib.engine.machine import (
+    PROJECT,
+    choose_device,
+    describe_machine,
+    write_atomically,
+)
+from mnist_lib.experiments import find
 from mnist_lib.recipes import Recipe
 
 STEPS = ["S0-6", "S3-3", "S4-6", "06-one-cycle", "07-separable"]
@@ -50,17 +51,10 @@ def main() -> None:
         "machine": {**describe_machine(device), **more_of_the_machine()},
         "rounds": options.rounds,
         "images": options.images,
-        "steps": {name: compare(name, few, device, options.rounds) for name in options.steps},
+        "steps": {name: compare(find(name), few, device, options.rounds) for name in options.steps},
     }
-    if device == "cpu":
-        steps = [name for name in options.steps if name != "S3-3"]
-        fewer = digits.first(options.images // 2)  # threads that wait for a core take long
-        found["threads"] = threads.measured(steps, fewer, options.rounds)
-        found["tricks"] = tricks.measured(steps, options.images, options.rounds)
-    if not options.quick:
-        others = overheads.measured(digits, device, options.rounds)
-        print(json.dumps(others, indent=1))
-        found |= others
+    if device.startswith("cuda"):
+        found["15 epochs of S0-6"] = fifteen_epochs(digits, device)
     if options.steps == STEPS and not options.quick:
         path = PROJECT / "results" / f"speed-{device.split(':')[0]}.json"
         write_atomically(path, json.dumps(found, indent=1) + "\n")
@@ -93,12 +87,8 @@ def more_of_the_machine() -> dict:
     }
 
 
-# ---- training steps ------------------------------------------------------------------------------
-
-
-def compare(name: str, digits: Digits, device: str, rounds: int) -> dict:
-    """Seconds of every variant in every round, the ratios to the library, and its breakdown."""
-    recipe = measure.RECIPES[name]
+def compare(recipe: Recipe, digits: Digits, device: str, rounds: int) -> dict:
+    """Seconds of every variant in every round, and the ratios to the library."""
     # (a) in a process of its own, as a tutorial's: there the library has tuned nothing
     with measure.spawned(plain.prepare, recipe, len(digits.train_labels), device) as loops:
         ask = partial(measure.answer, loops, plain.seconds)
@@ -107,10 +97,8 @@ def compare(name: str, digits: Digits, device: str, rounds: int) -> dict:
         variants["floor"] = partial(measure.timed, floor_variant(recipe, digits, device), device)
         seconds = measure.alternate(variants, rounds)
     ratios = measure.relative_to("library", seconds)
-    shares = breakdown(recipe, digits, device)
-    print(f"{name}: times as long as the library: {measure.in_words(ratios)}")
-    print("    library:", ", ".join(f"{part} {s:.0%}" for part, s in shares.items()), flush=True)
-    return {"seconds": seconds, "times as long as the library": ratios, "breakdown": shares}
+    print(f"{recipe.name}: times as long as the library: {measure.ranges(ratios)}", flush=True)
+    return {"seconds": seconds, "times as long as the library": ratios}
 
 
 def floor_variant(recipe: Recipe, digits: Digits, device: str):
@@ -129,35 +117,12 @@ def floor_variant(recipe: Recipe, digits: Digits, device: str):
     return run
 
 
-def breakdown(recipe: Recipe, digits: Digits, device: str) -> dict[str, float]:
-    """Shares of the library's time; on a GPU it waits after each part, so there they only hint."""
-    batches, model, optimizer, schedule = measure.built(recipe, digits, device)
-    spent = dict.fromkeys(("data", "forward", "backward", "optimizer", "rest"), 0.0)
-    last = time.perf_counter()
-
-    def until_now(part: str) -> None:
-        nonlocal last
-        measure.finish(device)
-        now = time.perf_counter()
-        spent[part] += now - last
-        last = now
-
-    model.train()
-    for x, y in batches:
-        until_now("data")
-        logits = model(x)
-        loss = F.cross_entropy(logits, y)
-        until_now("forward")
-        optimizer.zero_grad()
-        loss.backward()
-        until_now("backward")
-        optimizer.step()
-        until_now("optimizer")
-        schedule.step()
-        (logits.detach().argmax(1) == y).sum()
-        until_now("rest")
-    total = sum(spent.values())
-    return {part: round(seconds / total, 3) for part, seconds in spent.items()}
+def fifteen_epochs(digits: Digits, device: str) -> dict[str, float]:
+    """Wall seconds with evaluation, and the most of the GPU's memory that was held."""
+    torch.cuda.reset_peak_memory_stats()
+    run = fit(find("S0-6"), digits, device=device, quiet=True)
+    peak = torch.cuda.max_memory_allocated() / 2**20
+    return {"seconds": round(run.seconds, 1), "peak memory, MiB": round(peak)}
 
 
 if __name__ == "__main__":

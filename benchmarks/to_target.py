@@ -1,4 +1,4 @@
-"""How long to 99.40 %: 11-sooner of notebook 11's second race beside the trainings of tutorials.
+"""How long to 99.40 %: 11-sooner of notebook 11 beside the trainings of tutorials.
 
 python benchmarks/to_target.py [--rounds 1] [--quick]
 
@@ -18,14 +18,16 @@ import torch
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
-from mnist_lib.data import load_mnist
-from mnist_lib.engine.device import choose_device, describe_machine
-from mnist_lib.engine.environment import PROJECT
-from mnist_lib.engine.files import write_atomically
-from mnist_lib.experiments.systems import system
-from mnist_lib.experiments.to_target import SOONER, SOONER_THREADS
+from mnist_lib import fit, load_mnist
+from mnist_lib.engine.machine import (
+    PROJECT,
+    choose_device,
+    describe_machine,
+    write_atomically,
+)
+from mnist_lib.experiments import find
+from mnist_lib.experiments.speed import SOONER, SOONER_THREADS
 from mnist_lib.recipes import Recipe
-from mnist_lib.train import fit
 
 TUTORIALS = ["S4-6", "S0-6"]
 WORKERS = 2
@@ -40,7 +42,7 @@ def main() -> None:
     device = choose_device(options.device)
     load_mnist()  # the plain loop reads its files
     images = 640 if options.quick else 60_000
-    threads = {name: faster(system(name), device, images) for name in TUTORIALS}
+    threads = {name: faster(find(name), device, images) for name in TUTORIALS}
     print(f"threads of the plain loop: {threads}", flush=True)
     torch.set_num_threads(SOONER_THREADS)
     found = {"machine": describe_machine(device), "winner": SOONER.fingerprint()}
@@ -48,7 +50,7 @@ def main() -> None:
     for number in range(options.rounds):
         seconds = {}
         for name in TUTORIALS:
-            recipe = replace(system(name), epochs=1) if options.quick else system(name)
+            recipe = replace(find(name), epochs=1) if options.quick else find(name)
             seconds[f"winner beside {name}"] = winner(number + 1, device, images)
             seconds[name] = tutorial(recipe, device, threads[name], images)
         print(json.dumps(seconds), flush=True)
