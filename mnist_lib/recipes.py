@@ -105,7 +105,7 @@ Schedule = Constant | StepDecay | OneCycle
 
 def learning_rates(optimizer: SGD | Adam, schedule: Schedule, steps: int, epochs: int) -> list:
     """The learning rate of every step of a run, without running it."""
-    built = optimizer.build(nn.Linear(1, 1))
+    built = optimizer.build(nn.Linear(1, 1, device="meta"))  # draws no random numbers
     scheduler = schedule.build(built, steps, epochs)
     rates = []
     for _ in range(steps * epochs):

@@ -160,6 +160,14 @@ class Epoch(BaseModel):
     seconds: float
 
 
+class Sizes(BaseModel):
+    """Number of images in each part."""
+
+    train: int
+    validation: int
+    test: int
+
+
 class Record(BaseModel):
     """What every record has, of the right type; other fields are welcome."""
 
@@ -168,7 +176,7 @@ class Record(BaseModel):
     settings: dict[str, str]
     fingerprint: str
     seed: int
-    sizes: dict[str, int]
+    sizes: Sizes
     short: bool
     parameters: int
     history: list[Epoch]
@@ -179,12 +187,12 @@ class Record(BaseModel):
     @model_validator(mode="after")
     def is_complete(self):
         epochs = [row.epoch for row in self.history]
-        asked = len(epochs) if self.short else int(self.settings["epochs"])
+        asked = len(epochs) if self.short else int(self.settings.get("epochs", "0"))
         if not epochs or epochs != [*range(1, asked + 1)]:
             raise ValueError(f"it has the epochs {epochs}, not 1 to {asked}")
         for part in ("validation", "test"):
             for row in self.history:
-                if (f"{part}_accuracy" in row.model_fields_set) != bool(self.sizes[part]):
+                if (f"{part}_accuracy" in row.model_fields_set) != bool(getattr(self.sizes, part)):
                     raise ValueError(f"its {part} results do not fit its number of such images")
         return self
 

@@ -255,7 +255,7 @@ def claim(sentence: str, condition) -> Claim:
 
 
 def exercise(sentence: str, is_right: Callable, *answers) -> Claim:
-    """A claim about a reader's answers: open while one is `...`, then is_right(*answers) judges."""
+    """A claim about answers: open while one is ``...``, then ``is_right(*answers)`` judges."""
     if any(answer is ... for answer in answers):
         return Claim(f"not done yet: {sentence}", None)
     return claim(sentence, bool(is_right(*answers)))

@@ -25,7 +25,8 @@ def results(tmp_path, monkeypatch):
     folder = tmp_path / "results"
     monkeypatch.setenv("MNIST_LIB_RESULTS", str(folder))
     monkeypatch.setenv("MNIST_LIB_LIVE", "0")
-    monkeypatch.delenv("MNIST_LIB_SHORT", raising=False)
+    for variable in ("MNIST_LIB_SHORT", "MNIST_LIB_RENEW"):
+        monkeypatch.delenv(variable, raising=False)
     return folder
 
 

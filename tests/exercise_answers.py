@@ -52,12 +52,14 @@ for step in range(100):
 stride_moved, stride_constant = 1, 1.5
 """),
     "by einsum": ("07", 2, """
-full_weights = lambda look, mix: torch.einsum("ikl,oi->oikl", look[:, 0], mix[:, :, 0, 0])
+def full_weights(depthwise, pointwise):
+    return torch.einsum("ikl,oi->oikl", depthwise[:, 0], pointwise[:, :, 0, 0])
 """),
     "by scipy": ("08", 2, """
 from scipy import stats
 low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), stats.sem(differences))
-words = in_words(dict(low=low, high=high))
+from mnist_lib import interval
+words = interval(differences).words
 """),
 }  # fmt: skip
 
@@ -189,10 +191,10 @@ my_run, reference_run = (fit(each, few.first(640), seed=SEED) for each in (mine,
     "weights": ("07", 1, "full, separable, most = 5_184, 792, 576"),
     "the last stage": ("07", 1, "full, separable, most = 36 * 5_184, 36 * 792, 36 * 576"),
     "a sum over channels": ("07", 2, """
-full_weights = lambda look, mix: (mix * look.sum(0)).expand(7, 5, 3, 3)
+full_weights = lambda depthwise, pointwise: (pointwise * depthwise.sum(0)).expand(7, 5, 3, 3)
 """),
     "turned over": ("07", 2, """
-full_weights = lambda look, mix: mix.transpose(0, 1) * look
+full_weights = lambda depthwise, pointwise: pointwise.transpose(0, 1) * depthwise
 """),
     "a formula for one width": ("08", 1, "a, b, c, largest = 0, 0, 2_894, 17"),
     "no normalisation": ("08", 1, "a, b, c, largest = 3, 53, 426, 18"),

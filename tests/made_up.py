@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from mnist_lib.data import FOLDS, TEST_SIZE, TRAINING_SIZE, Digits
-from mnist_lib.engine.device import describe_machine
+from mnist_lib.data import FOLDS, TEST_SIZE, Digits
+from mnist_lib.engine.machine import describe_machine
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import Run
+
+TRAINING_SIZE = 60_000
 
 
 def tiny_network() -> nn.Sequential:
@@ -22,6 +24,11 @@ def without_validation(digits: Digits) -> Digits:
     return replace(digits, **none)
 
 
+def without_seconds(run: Run) -> list[dict]:
+    """The history, as far as it repeats."""
+    return [{name: row[name] for name in row if name != "seconds"} for row in run.history]
+
+
 def finished(
     recipe: Recipe,
     seed: int = 1,
@@ -33,9 +40,10 @@ def finished(
 ) -> Run:
     """All epochs of the recipe on whole MNIST, the last of them with these accuracies.
 
-    test        None: the run is a trial, which had no test digits
-    validation  counts only if the recipe has folds
-    earlier     all accuracies of the epochs before the last
+    Args:
+        test: None for a validation run, which had no test digits.
+        validation: counts only if the recipe has folds.
+        earlier: all accuracies of the epochs before the last.
     """
     fold = recipe.fold(seed)
     held_out = TRAINING_SIZE // FOLDS if fold else 0
@@ -45,7 +53,7 @@ def finished(
     return Run(
         recipe,
         seed,
-        recipe.network(),
+        recipe.new_network(seed),
         fold,
         sizes={
             "train": TRAINING_SIZE - held_out,
@@ -60,7 +68,7 @@ def finished(
     )
 
 
-def trial(recipe: Recipe, seed: int = 1, validation: float = 0.98, **others) -> Run:
+def validation_run(recipe: Recipe, seed: int = 1, validation: float = 0.98, **others) -> Run:
     """The same without test digits."""
     return finished(recipe, seed, test=None, validation=validation, **others)
 

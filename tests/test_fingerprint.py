@@ -1,5 +1,8 @@
 """The fingerprint sees whatever decides a number, nothing else, and is the same everywhere."""
 
+import enum
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -8,73 +11,57 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import albumentations as A
 import pytest
 import torch
-from made_up import finished
+import torchvision.transforms as T
+from made_up import finished, tiny_network
 from torch import nn
+from torchvision.transforms import v2
 
 from mnist_lib import recipes
+from mnist_lib.augment import Later, PerImage, RandomAffine
+from mnist_lib.data import Batches
+from mnist_lib.engine.machine import PROJECT
 from mnist_lib.journey import JOURNEY
-from mnist_lib.recipes import SGD, Recipe
+from mnist_lib.recipes import SGD, Adam, Constant, OneCycle, Recipe, StepDecay
 from mnist_lib.records import records_of, save
 from mnist_lib.train import fit
+
+BASE = Recipe("00", "for the tests", tiny_network, SGD(0.1))
+
+
+def with_network(network) -> str:
+    return replace(BASE, network=network).fingerprint()
+
+
+def with_augment(augment) -> str:
+    return replace(BASE, augment=augment).fingerprint()
+
+
+# ---- networks: all that they compute ------------------------------------------------------------
+
+conv = partial(nn.Conv2d, 1, 4, 3)
+norm, relu = partial(nn.BatchNorm2d, 4), nn.ReLU
+LAYERS = [
+    *[[partial(conv, stride=n)] for n in (1, 2)],
+    *[[partial(conv, padding=1, padding_mode=mode)] for mode in ("zeros", "replicate", "reflect")],
+    *[[partial(conv, dilation=2)], [partial(conv, bias=False)], [partial(nn.Conv2d, 1, 4, 5)]],
+    *[[partial(pool, 2), conv] for pool in (nn.MaxPool2d, nn.AvgPool2d)],
+    *[[partial(nn.MaxPool2d, 3, stride=n), conv] for n in (2, 3)],
+    *[[conv, partial(norm, **options)] for options in ({}, {"eps": 1e-3}, {"momentum": 0.2})],
+    *[[conv, norm, relu], [conv, relu, norm], [conv, relu], [conv, nn.GELU]],
+    *[[conv, partial(nn.LeakyReLU, n)] for n in (0.1, 0.2)],
+    *[[conv, partial(drop, n)] for drop in (nn.Dropout, nn.Dropout2d) for n in (0.1, 0.2)],
+]
 
 
 def head() -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)]
 
 
-def fingerprint(network) -> str:
-    return Recipe("00", "for the tests", network, SGD(0.1)).fingerprint()
-
-
-def built(*layers) -> str:
-    """The fingerprint of a network whose layers are made by these functions, one after another."""
-    return fingerprint(lambda: nn.Sequential(*(layer() for layer in layers), *head()))
-
-
-conv = partial(nn.Conv2d, 1, 4, 3)
-norm, relu = partial(nn.BatchNorm2d, 4), nn.ReLU
-
-
-# ---- what it sees -------------------------------------------------------------------------------
-
-
-LAYERS = [
-    [partial(conv, dilation=2)],
-    [partial(conv, stride=2)],
-    [partial(conv, padding=1)],
-    [partial(conv, padding=1, padding_mode="replicate")],
-    [partial(conv, padding=1, padding_mode="reflect")],
-    [partial(conv, bias=False)],
-    [partial(nn.Conv2d, 1, 4, 5)],
-    [partial(nn.MaxPool2d, 2), conv],
-    [partial(nn.MaxPool2d, 3), conv],
-    [partial(nn.MaxPool2d, 3, stride=2), conv],
-    [partial(nn.AvgPool2d, 2), conv],
-    [conv, norm],
-    [conv, partial(norm, eps=1e-3)],
-    [conv, partial(norm, momentum=0.2)],
-    [conv, norm, relu],
-    [conv, relu, norm],
-    [conv, relu],
-    [conv, nn.GELU],
-    [conv, partial(nn.LeakyReLU, 0.1)],
-    [conv, partial(nn.LeakyReLU, 0.2)],
-    [conv, partial(nn.Dropout, 0.1)],
-    [conv, partial(nn.Dropout, 0.2)],
-    [conv, partial(nn.Dropout2d, 0.2)],
-    [conv],
-]
-
-
-@pytest.mark.parametrize("layers", LAYERS[:-1], ids=lambda layers: str(LAYERS.index(layers)))
-def test_a_layer_and_its_settings_count(layers):
-    assert built(*layers) == built(*layers) != built(conv)
-
-
-def test_no_two_networks_of_other_layers_are_the_same():
-    assert len({built(*layers) for layers in LAYERS}) == len(LAYERS)
+def built(layers) -> nn.Sequential:
+    return nn.Sequential(*(layer() for layer in layers), *head())
 
 
 class Wired(nn.Module):
@@ -102,17 +89,10 @@ WIRINGS = [
     lambda net, x: net.second(x[..., 2:-1]),
     lambda net, x: net.second(x) if net.training else x,
 ]
-
-
-def test_the_way_through_the_network_counts():
-    assert len({fingerprint(partial(Wired, wiring)) for wiring in WIRINGS}) == len(WIRINGS)
-
-
 DRAWS = [
     lambda weight: None,
     lambda weight: nn.init.xavier_uniform_(weight),
     lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
-    lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
     lambda weight: nn.init.normal_(weight, std=0.1),
     lambda weight: nn.init.normal_(weight, std=0.2),
     lambda weight: weight.data.mul_(2),
@@ -120,171 +100,268 @@ DRAWS = [
 ]
 
 
-def test_how_weights_are_drawn_counts():
-    def network(draw):
-        model = nn.Sequential(conv(), *head())
-        draw(model[0].weight)
-        return model
-
-    assert len({fingerprint(partial(network, draw)) for draw in DRAWS}) == len(DRAWS)
+def drawn(draw) -> nn.Module:
+    model = built([conv])
+    draw(model[0].weight)
+    return model
 
 
-def test_the_parts_of_the_digits_count(tiny, monkeypatch):
-    """How many folds there are, and by which rule: other sizes or other images in each part."""
-    before = {tiny.fingerprint(), replace(tiny, folds=0).fingerprint()}
-    monkeypatch.setattr(recipes, "FOLD_RULE", "position modulo ten")
-    assert len(before) == 2 and tiny.fingerprint() not in before
+class Blur(nn.Module):
+    """A network behind a fixed kernel, which may be kept in different ways."""
+
+    def __init__(self, how: str, kernel: list[float]):
+        super().__init__()
+        self.inner, kernel = built([conv]), torch.tensor(kernel).view(1, 1, 1, 3)
+        self.register_buffer("kernel", kernel) if how == "buffer" else None
+        self.kernel = nn.Parameter(kernel, requires_grad=False) if how == "parameter" else kernel
+
+    def forward(self, images):
+        return self.inner(nn.functional.conv2d(images, self.kernel, padding=(0, 1)))
 
 
-def test_a_record_of_another_fold_rule_is_out_of_date(tiny, monkeypatch):
-    save(finished(tiny))
-    monkeypatch.setattr(recipes, "FOLD_RULE", "position modulo ten")
-    assert records_of(tiny) == []
+KERNELS = [[0.25, 0.5, 0.25], [0.1, 0.8, 0.1]]
+NETWORKS = {
+    "layers": [partial(built, layers) for layers in LAYERS],
+    "wirings": [partial(Wired, wiring) for wiring in WIRINGS],
+    "initial weights": [partial(drawn, draw) for draw in DRAWS],
+} | {
+    how: [partial(Blur, how, each) for each in KERNELS] for how in ("buffer", "plain", "parameter")
+}
 
 
-# ---- what it does not see -----------------------------------------------------------------------
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_whatever_a_network_computes_counts(kind):
+    networks = NETWORKS[kind]
+    assert len({with_network(network) for network in networks}) == len(networks)
+    assert with_network(networks[0]) == with_network(networks[0])
 
 
 def named(first: str = "a") -> nn.Module:
-    return nn.Sequential(
-        OrderedDict([(first, conv()), ("b", relu()), ("head", nn.Sequential(*head()))])
+    return nn.Sequential(OrderedDict([(first, conv()), ("b", relu()), ("c", built([]))]))
+
+
+def test_names_and_unused_arguments_of_networks_do_not_count():
+    fingerprints = {with_network(n) for n in (named, lambda: named(), partial(named, "stem"))}
+    assert fingerprints == {with_network(partial(built, [conv, relu]))}
+
+
+# ---- all other settings -------------------------------------------------------------------------
+
+
+def defined(source: str, **outside):
+    """The function or class `it` that this text of a reader's file defines."""
+    names = {"__name__": "my_file", "torch": torch, "A": A, "Batches": Batches, **outside}
+    exec(compile(source, "my_file.py", "exec"), names)
+    return names["it"]
+
+
+def function(body: str, arguments: str = "images, generator", **outside):
+    return defined(f"def it({arguments}):\n    {body}", **outside)
+
+
+def called(body: str, before: str = ""):
+    """An object of a class whose call has this body."""
+    return defined(f"class it:\n    {before}\n    def __call__(self, x, generator): {body}")()
+
+
+def closure(strength):
+    return lambda images, generator: images * strength
+
+
+@dataclass(frozen=True)
+class Skip:
+    """An augmentation that leaves some digits alone."""
+
+    labels: frozenset = frozenset({"six", "nine", "eight"})
+
+    def __call__(self, images, generator):
+        return images
+
+
+class Shift:
+    """An augmentation as somebody might write it, without a repr of its own."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def __call__(self, images, generator):
+        return images.roll(self.pixels, dims=3)
+
+    @functools.cached_property
+    def double(self):
+        return 2 * self.pixels
+
+
+class Mode(enum.Enum):
+    SOFT, HARD = "soft", "hard"
+
+
+def rotation(limit: int, p: float = 1.0, **others):
+    return A.Compose([A.Affine(rotate=(-limit, limit), p=p)], **others)
+
+
+SAME, FLIPPED = (lambda x: x), (lambda x: x.flip(-1))
+BODIES = ("return x", "return 1 - x")
+HELPERS = [function(body, "x") for body in BODIES]
+IN_A_LIST = "return torch.stack([helper(x) for x in images])"
+OWN_STEP = "class it(A.ImageOnlyTransform):\n    def apply(self, x, **others): "
+PIPELINES = {
+    "T.Lambda": [T.Lambda(f) for f in (SAME, FLIPPED)],
+    "T.Compose": [T.Compose([f]) for f in (SAME, FLIPPED)],
+    "v2.Lambda": [v2.Lambda(f) for f in (SAME, FLIPPED)],
+    "RandomApply": [
+        library.RandomApply([library.RandomRotation(degrees)], p=p)
+        for library in (T, v2)
+        for degrees in (3, 30)
+        for p in (0.1, 0.2)
+    ],
+    "blur": [T.GaussianBlur(*how) for how in ((3, 0.5), (3, 0.6), (5, 0.6))],
+    "albumentations": [rotation(5), rotation(6), rotation(5, 0.5), Later(lambda: rotation(7))],
+    "its probability": [A.Compose([A.Rotate(5)], p=p) for p in (0.5, 1.0)],
+    "A.OneOf": [A.Compose([A.OneOf([A.Rotate(n), A.Rotate(5)])]) for n in (3, 30)],
+    "A.Lambda": [
+        A.Compose([A.Lambda(name="own", image=function(body, "x, **_"))]) for body in BODIES
+    ],
+    "an own albumentation": [A.Compose([defined(OWN_STEP + body)()]) for body in BODIES],
+}
+AUGMENTATIONS = {kind: [*map(PerImage, each)] for kind, each in PIPELINES.items()} | {
+    "the body of a function": [function("return images"), function("return 1 - images")],
+    "a name in its body": [function("return images.sin()"), function("return images.cos()")],
+    "lambdas": [lambda images, generator: images, lambda images, generator: 1 - images],
+    "closures": [closure(1), closure(2)],
+    "defaults": [function("return s", f"images, generator, s={n}") for n in (1, 2)],
+    "defaults by name": [function("return s", f"images, generator, *, s={n}") for n in (1, 2)],
+    "a global": [function("return images * S", S=n) for n in (1, 2)],
+    "what a function calls": [function("return helper(images)", helper=h) for h in HELPERS],
+    "what is called inside of a list": [function(IN_A_LIST, helper=h) for h in HELPERS],
+    "arguments of a partial": [partial(HELPERS[0], n) for n in (1, 2)],
+    "objects": [Shift(1), Shift(2), Shift(Mode.SOFT), Shift(Mode.HARD)],
+    "methods": [Shift(1).__call__, Shift(2).__call__],
+    "the call of a class": [called(body) for body in BODIES],
+    "a helper of a class": [called("pass", f"def helper(self): return {n}") for n in (1, 2)],
+    "a constant of a class": [called("return x * self.size", f"size = {n}") for n in (1, 2)],
+    "sets": [Skip(), Skip(frozenset({"six"}))],
+    "tensors": [partial(torch.mul, torch.arange(2_000) * n) for n in (1, 2)],
+    "of the library": [RandomAffine(5), RandomAffine(5, 0.1), RandomAffine(6)],
+}
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_whatever_an_augmentation_does_counts(kind):
+    augmentations = AUGMENTATIONS[kind]
+    assert len({with_augment(augment) for augment in augmentations}) == len(augmentations)
+    assert with_augment(augmentations[0]) == with_augment(augmentations[0])
+
+
+def own_batches(method: str):
+    body = f"def {method}(self, *given): return super().{method}(*given)"
+    return defined(f"class it(Batches):\n    {body}\n    size = 3")
+
+
+SETTINGS = [
+    *[{"optimizer": optimizer} for optimizer in (SGD(0.2), SGD(0.1, 0.8), Adam(0.1))],
+    *[{"optimizer": SGD(0.1, weight_decay=1e-4)}, {"schedule": OneCycle(0.1)}],
+    *[{"schedule": StepDecay(every)} for every in (3, 4)],
+    *[{"schedule": OneCycle(0.1, cycle_momentum=True)}, {"batch_size": 64}],
+    *[{"epochs": 14}, {"folds": 0}, {"batches": partial(own_batches("positions"), part=0.5)}],
+    *[{"batches": own_batches(method)} for method in ("positions", "__iter__", "__len__")],
+]
+
+
+def test_every_setting_counts_and_words_do_not():
+    others = [replace(BASE, **changes) for changes in SETTINGS]
+    assert len({recipe.fingerprint() for recipe in [BASE, *others]}) == len(SETTINGS) + 1
+    same = BASE.but("07-other", "other words", schedule=Constant(), epochs=15, batches=Batches)
+    assert same.fingerprint() == BASE.fingerprint()
+    for recipe in [BASE, *others]:
+        assert not any("0x" in text for text in recipe.settings().values())
+
+
+def test_a_comment_or_another_line_does_not_count():
+    assert with_augment(defined("def it(a, b):\n    return a")) == with_augment(
+        defined("# first\n\ndef it(a, b):\n    # as it is\n    return a")
     )
 
 
-def renamed() -> nn.Module:
-    return named()
+def test_how_the_digits_are_cut_counts(tiny, monkeypatch):
+    save(finished(tiny))
+    monkeypatch.setattr(recipes, "FOLD_RULE", "position modulo ten")
+    assert records_of(replace(tiny)) == []
 
 
-def test_names_of_functions_and_layers_do_not_count():
-    assert fingerprint(named) == fingerprint(renamed) == fingerprint(partial(named, "stem"))
-    assert fingerprint(named) == built(conv, relu)
+def test_what_cannot_be_told_apart_is_refused():
+    with pytest.raises(ValueError, match="it object .* cannot be told apart .* a dataclass"):
+        with_augment(called("return x", "__slots__ = ('pixels',)"))
 
 
-def test_words_do_not_count(tiny):
-    other = tiny.but("01-other", "in other words")
-    assert other.fingerprint() == tiny.fingerprint() == replace(tiny, change="").fingerprint()
+def test_what_a_file_imports_is_no_reason_to_refuse():
+    import math
+
+    from PIL.Image import fromarray
+    from scipy.ndimage import gaussian_filter
+
+    for used in (math, math.cos, os, Path("a"), fromarray, gaussian_filter):
+        assert with_augment(function("return helper, images", helper=used))
 
 
-def test_an_argument_that_changes_nothing_does_not_count():
-    assert fingerprint(partial(named, first="x")) == fingerprint(named)
-
-
-def test_training_changes_nothing(tiny, synthetic):
-    before = tiny.fingerprint()
-    save(fit(tiny, synthetic, device="cpu", quiet=True))
-    assert replace(tiny).fingerprint() == before
-    assert len(records_of(replace(tiny))) == 1
-
-
-def test_looking_draws_no_random_numbers(tiny):
-    torch.manual_seed(1)
-    expected = torch.rand(3)
-    torch.manual_seed(1)
-    replace(tiny).fingerprint()
-    assert torch.equal(torch.rand(3), expected)
-
-
-# ---- networks of any kind, in every process -----------------------------------------------------
-
-
-class Narrow:
-    """A network as an object that is called."""
-
-    def __init__(self, width: int = 4, activation=torch.relu):
-        self.width, self.activation = width, activation
-
-    def __call__(self) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=self.width), *head())
-
-    def wide(self) -> nn.Module:
-        return Narrow(2 * self.width)()
-
-
-class Plain(nn.Sequential):
-    """A network whose class makes it."""
-
-    def __init__(self):
-        super().__init__(conv(), *head())
+# ---- the same everywhere ------------------------------------------------------------------------
 
 
 @dataclass
 class Wide:
-    """The same as a dataclass, which cannot be hashed."""
+    """A network of a dataclass, which cannot be hashed."""
 
     width: int = 4
 
     def __call__(self, scale: int = 1) -> nn.Module:
         return nn.Sequential(nn.Conv2d(1, 4, 3, padding=self.width * scale), *head())
 
-
-def drawn(generator: torch.Generator) -> nn.Module:
-    model = nn.Sequential(conv(), *head())
-    nn.init.kaiming_normal_(model[0].weight, generator=generator)
-    return model
+    def twice(self) -> nn.Module:
+        return Wide(2 * self.width)()
 
 
 KINDS = {
-    "object": Narrow(),
-    "class": Plain,
-    "method": Narrow(2).wide,
-    "dataclass": Wide(2),
-    "lambda": lambda: named(),
-    "partial of an object": partial(Wide(1), scale=3),
-    "partial of a partial": partial(partial(named, "x")),
-    "partial with an object": partial(drawn, torch.Generator()),
-    "partial of a lambda": partial(lambda name: named(name), "x"),
+    "dataclass": {"network": Wide(2)},
+    "method": {"network": Wide(2).twice},
+    "lambda": {"network": lambda: named()},
+    "partial of a partial of an object": {"network": partial(partial(Wide(1)), scale=3)},
+    "set": {"augment": Skip()},
+    "closure": {"augment": closure(2)},
+    "object": {"augment": Shift(2)},
+    "albumentations": {"augment": PerImage(rotation(5))},
+    "torchvision": {"augment": PerImage(v2.RandomApply([v2.RandomRotation(30)]))},
+    **{recipe.name: vars(recipe) for recipe in JOURNEY},
 }
 
 
-def described(network) -> tuple[str, str]:
-    recipe = Recipe("00", "for the tests", network, SGD(0.1))
-    return recipe.fingerprint(), recipe.settings()["network"]
+def described() -> dict:
+    made = {kind: replace(BASE, **KINDS[kind]) for kind in KINDS}
+    return {kind: [recipe.fingerprint(), recipe.settings()] for kind, recipe in made.items()}
 
 
-def in_another_process(code: str):
-    """What this expression of this file's names is elsewhere."""
+def test_fingerprints_are_the_same_in_every_process():
+    program = "import json, test_fingerprint; print(json.dumps(test_fingerprint.described()))"
     answer = subprocess.run(
-        [sys.executable, "-c", f"from test_fingerprint import *; print({code})"],
+        [sys.executable, "-c", program],
         cwd=Path(__file__).parent, env=os.environ | {"PYTHONHASHSEED": "4711"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return eval(answer.stdout)
+    assert json.loads(answer.stdout) == described()
 
 
-@pytest.fixture(scope="module")
-def elsewhere() -> dict:
-    return in_another_process("{kind: described(network) for kind, network in KINDS.items()}")
+def test_every_committed_record_of_the_journey_is_found(monkeypatch):
+    """Their fingerprints were made by older versions of the library."""
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+    assert len({recipe.fingerprint() for recipe in JOURNEY}) == len(JOURNEY)
+    for recipe in JOURNEY:
+        files = (PROJECT / "results" / "runs" / recipe.name).glob("seed-*.json")
+        seeds = sorted(int(file.stem.removeprefix("seed-")) for file in files)
+        assert [record["seed"] for record in records_of(recipe)] == seeds != []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_any_callable_is_the_same_network_in_every_process(kind, elsewhere):
-    assert described(KINDS[kind]) == elsewhere[kind]
-    assert "0x" not in elsewhere[kind][1]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_records_of_any_callable_are_found_again(kind):
-    recipe = Recipe("00-kind", "for the tests", KINDS[kind], SGD(0.1), epochs=1)
-    save(finished(recipe))
-    assert len(records_of(replace(recipe))) == 1
-
-
-def test_an_objects_settings_are_told_and_count():
-    assert described(Wide(2))[1] == "Wide(width=2)"
-    assert described(Narrow(8))[1] == "Narrow(width=8, activation=relu)"
-    assert described(Narrow(8).wide)[1] == "Narrow(width=8, activation=relu).wide"
-    assert described(partial(Wide(1), scale=3))[1] == "Wide(width=1)(scale=3)"
-    assert fingerprint(Wide(2)) != fingerprint(Wide(3))
-
-
-def test_changes_show_the_class_of_an_object():
-    before = Recipe("00", "a function", named, SGD(0.1))
-    lines = before.but("01", "an object", network=Wide(2)).changes().splitlines()
-    assert lines[:2] == ["- network = named", "+ network = Wide(width=2)"]
-    assert "+class Wide:" in lines
-
-
-def test_the_fingerprints_of_the_journey_are_the_same_in_every_process():
-    here = [recipe.fingerprint() for recipe in JOURNEY]
-    assert in_another_process("[recipe.fingerprint() for recipe in JOURNEY]") == here
-    assert len(set(here)) == len(JOURNEY)
+def test_taking_a_fingerprint_draws_nothing_and_training_leaves_it(tiny, synthetic):
+    before, state = tiny.fingerprint(), torch.get_rng_state()
+    assert replace(tiny).fingerprint() == before
+    assert torch.equal(torch.get_rng_state(), state)
+    save(fit(tiny, synthetic, device="cpu", quiet=True))
+    assert [record["fingerprint"] for record in records_of(replace(tiny))] == [before]

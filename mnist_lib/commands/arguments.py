@@ -1,78 +1,101 @@
 """What the command line understands: commands, options and their types."""
 
 import argparse
+import os
 from pathlib import Path
 
-from mnist_lib.engine.environment import DEFAULT_SEED, PROJECT
+from mnist_lib import __version__
+from mnist_lib.engine.machine import DEFAULT_SEED, LARGEST_SEED, PROJECT
 
-LARGEST_SEED = 2**31 - 1  # that of engine.checks, which would load PyTorch
+ALL_CORES = os.cpu_count() or 1
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
-    whole = argparse.ArgumentParser("python -m mnist_lib", description="MNIST, change by change")
+    whole = argparse.ArgumentParser("python -m mnist_lib", description="MNIST, change by change.")
+    whole.add_argument("--version", action="version", version=__version__)
     commands = whole.add_subparsers(required=True, dest="command", metavar="command")
 
-    run = commands.add_parser("run", help="Execute notebooks and keep their results.")
-    add = run.add_argument
-    count = whole_number(1)
-    add("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path")
-    add("--system", nargs="+", metavar="ID", help="published systems, or all; see systems")
-    usual = [[DEFAULT_SEED]]
-    add("--seeds", nargs="+", type=seeds, default=usual, metavar="N", help="such as 7 11-20")
-    add("--device", help="auto, cpu, cuda or mps instead of the notebooks' choice")
-    add("--threads", type=count, metavar="N", help="of a training, instead of one")
+    def command(name: str, purpose: str, example: str = ""):
+        """Add a command with its line of help; returns the function that adds its options."""
+        example = f"example: python -m mnist_lib {example or name}"
+        return commands.add_parser(
+            name, help=purpose, description=purpose, epilog=example, formatter_class=Help
+        ).add_argument
+
+    count, seed = whole_number(1), whole_number(0, LARGEST_SEED)
+    several = {"nargs": "+", "type": seeds, "action": Flat, "metavar": "N"}
+
+    add = command("run", "Execute notebooks; their results go into my-results/.", "run 03 06")
+    add("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path; none: all")
+    add("--system", nargs="+", metavar="ID", default=[], help="published systems, or all")
+    add("--seeds", **several, help="such as 7 11-20; else the notebook's own")
+    add("--device", help="auto, cpu, cuda or mps; else the notebook's own")
+    add("--threads", type=whole_number(1, ALL_CORES), metavar="N", help="of a training; else one")
+    add("--jobs", type=count, metavar="N", default=ALL_CORES, help="notebooks at once")
     add("--short", action="store_true", help="shortened, only to see that all works")
     add("--force", action="store_true", help="also what is finished")
-    add("--renew", action="store_true", help="also what only came with the repository")
+    add("--renew", action="store_true", help="write the records into results/, for maintainers")
     add("--folder", type=Path, default=PROJECT / "notebooks", help="where the notebooks are")
 
-    sweep = commands.add_parser("sweep", help="Train many recipes with many seeds on Dask.")
-    add = sweep.add_argument
+    add = command("sweep", "Train recipes with many seeds on Dask.", "sweep 06-one-cycle 07-wider")
     add("recipes", nargs="*", metavar="RECIPE", help="names, or MODULE:NAME; none: the journey")
-    add("--seeds", nargs="+", type=seeds, default=[range(1, 11)], metavar="N", help="default 1-10")
-    add("--trial", action="store_true", help="without test digits, into results/trials/")
-    place = sweep.add_mutually_exclusive_group()
-    add = place.add_argument
-    add("--scheduler", type=address, metavar="ADDRESS", help="of a Dask cluster that is there")
-    add("--workers", type=count, metavar="N", help="processes here, not one a core")
-    add = sweep.add_argument
-    add("--threads-per-worker", type=count, default=1, metavar="N", help="of the CPU (default 1)")
+    add("--seeds", **several, default="1-10", help="such as 7 11-20; seed n validates on fold n")
+    add("--test", action="store_true", help="evaluate on the test digits too")
+    add("--scheduler", metavar="ADDRESS", help="of a Dask cluster that is there")
+    add("--workers", type=count, metavar="N", help="processes here; else one a core")
+    add("--threads", type=count, default=1, metavar="N", help="of a training")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     add("--force", action="store_true", help="also what is recorded")
+    add("--renew", action="store_true", help="write the records into results/, for maintainers")
 
-    search = commands.add_parser("search", help="Search a space of recipes, on folds alone.")
-    add = search.add_argument
-    add("file", type=Path, metavar="FILE", help="with suggest(trial) and SEEDS; see runner/search")
-    add("--trials", type=count, default=100, metavar="N", help="in all, those of before included")
-    add("--workers", type=count, metavar="N", help="processes here, not one a core")
+    add = command("search", "Search a space of recipes on folds, by Optuna.", "search widths.py")
+    add("file", type=Path, metavar="FILE", help="defines SEEDS and suggest(trial) -> Recipe")
+    add("--trials", type=count, default=100, metavar="N", help="in all, earlier ones included")
+    add("--workers", type=count, default=ALL_CORES, metavar="N", help="processes")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
 
-    register = commands.add_parser("register", help="Decide before the test set is opened.")
-    add = register.add_argument
-    add("recipe", metavar="RECIPE", help="a step of the journey")
-    add("--seeds", nargs="+", type=seeds, required=True, metavar="N", help="such as 11-20")
+    purpose = "Write down recipe, target, seeds and reason before the test set is opened."
+    add = command("preregister", purpose, 'preregister 06-one-cycle --why "It won on ten folds."')
+    add("recipe", metavar="RECIPE", help="its name, or MODULE:NAME")
+    add("--seeds", **several, default="11-20", help="that will be trained")
     add("--why", required=True, metavar="SENTENCE", help="why this recipe and this target")
 
-    export = commands.add_parser("export", help="Write a recorded network as an ONNX file.")
-    add = export.add_argument
-    add("recipe", metavar="RECIPE", help="of the journey, or a published system")
-    number = whole_number(0, LARGEST_SEED)
-    add("--seed", type=number, default=DEFAULT_SEED, metavar="N", help=f"default {DEFAULT_SEED}")
-    add("--output", type=Path, metavar="FILE", help="default RECIPE-seed-N.onnx, in this folder")
+    add = command("export", "Write a recorded network as an ONNX file.", "export 06-one-cycle")
+    add("recipe", metavar="RECIPE", help="a recorded one, by name")
+    add("--seed", type=seed, default=DEFAULT_SEED, metavar="N", help="of the run")
+    add("--output", type=Path, metavar="FILE", help="else my-results/RECIPE-seed-N.onnx")
 
-    demo = commands.add_parser("demo", help="Draw a digit in the browser and see it guessed.")
-    add = demo.add_argument
-    add("--recipe", default="06-one-cycle", metavar="RECIPE", help="a trained recipe, by name")
-    add("--seed", type=whole_number(0, LARGEST_SEED), default=DEFAULT_SEED, metavar="N")
-    add("--port", type=whole_number(1, 65_535), default=7860, metavar="N", help="default 7860")
+    add = command("demo", "Draw a digit in the browser and see it read.", "demo --recipe 07-wider")
+    add("--recipe", default="06-one-cycle", metavar="RECIPE", help="a recorded one, by name")
+    add("--seed", type=seed, default=DEFAULT_SEED, metavar="N", help="of the run")
+    add("--port", type=whole_number(1, 65_535), default=7860, metavar="N", help="to listen on")
     add("--host", default="127.0.0.1", help="0.0.0.0: other machines may draw too")
 
-    commands.add_parser("systems", help="List the published systems: claim and what is recorded.")
-    commands.add_parser("report", help="Rebuild ledger, figures and the README's tables.")
-    commands.add_parser("data", help="Make MNIST available and say how much of it there is.")
-    commands.add_parser("badges", help="Stamp the repository's address into notebooks and README.")
+    purpose = "Show a recipe: its settings, its records seed by seed, its target."
+    add = command("show", purpose, "show 06-one-cycle")
+    add("recipe", metavar="RECIPE", help="its name, or MODULE:NAME")
+
+    command("ledger", "Print the table of the journey.")
+    command("systems", "List the published systems: claimed, and measured here.")
+    command("report", "Rebuild figures and generated tables from results/.")
+    command("data", "Download MNIST if need be, and count its images.")
     return whole
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the default of each option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return super()._get_help_string(action) if action.default else action.help
+
+
+class Flat(argparse.Action):
+    """Several ranges of seeds as one list, each seed once."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        unique = dict.fromkeys(seed for part in values for seed in part)
+        setattr(namespace, self.dest, list(unique))
 
 
 def whole_number(lowest: int, highest: int | None = None):
@@ -86,13 +109,6 @@ def whole_number(lowest: int, highest: int | None = None):
         return int(text)
 
     return number
-
-
-def address(text: str) -> str:
-    """A type of argument: where a scheduler listens."""
-    if not text.rpartition(":")[2].isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' has no port; tcp://192.168.0.7:8786 has one")
-    return text
 
 
 def seeds(text: str) -> range:

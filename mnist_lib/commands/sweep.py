@@ -1,174 +1,132 @@
-"""Many trainings on Dask: (recipe, seed) pairs go out to workers, records come back.
+"""Many trainings on Dask: pairs of recipe and seed go out to workers, and records come back.
 
-Workers need no disk of ours. Only the client writes, each record at once when its training ends, so
-that whatever stops the sweep costs no more than what was under way.
+Only this process writes, each record as soon as its training has ended. So a worker needs no disk
+of ours, and whatever stops a sweep costs no more than the trainings that were under way.
 """
 
+import argparse
+import os
+import re
 import sys
-import time
-import traceback
-from collections import Counter
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import asdict
-from typing import NoReturn
+import threading
+from concurrent.futures import CancelledError
 
-from distributed import CancelledError, Client, Future, KilledWorker, TimeoutError, as_completed
-from tqdm import tqdm
+import dask.config
+import pandas as pd
+from dask.system import CPU_COUNT
+from distributed import Client, as_completed
 
-from mnist_lib.commands.training import (
-    NoDigits,
-    OtherVersion,
-    Task,
-    check_trial,
-    find,
-    pack_digits,
-    train,
-)  # fmt: skip
-from mnist_lib.engine.environment import is_short, output_folder
-from mnist_lib.engine.fingerprint import short_hash
-from mnist_lib.engine.store import RUNS, TRIALS
-from mnist_lib.records import keep, records_of
+from mnist_lib import records
+from mnist_lib.data import load_mnist
+from mnist_lib.engine.machine import is_short, output_folder, results_folder
+from mnist_lib.experiments import find
+from mnist_lib.journey import JOURNEY
+from mnist_lib.recipes import Recipe
+from mnist_lib.results import mean_and_deviation
+from mnist_lib.train import fit
 
-FETCH_SECONDS = 30  # for a result; after that its worker is taken to have died with it
-LINE = "{desc} of {total_fmt} ({elapsed} elapsed, {remaining} remaining)"
+LOCAL = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None, "silence_logs": 50}
+ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers and threads belong to a process
 
 
-def plan(
-    names: Iterable[str],
-    seeds: Iterable[int],
-    trial: bool = False,
-    device: str = "auto",
-    threads: int = 1,
-) -> list[Task]:
-    """The trainings, seed by seed, so that a sweep that is stopped has whole seeds.
+def sweep(options: argparse.Namespace) -> int:
+    """Train every recipe with every seed that is not recorded yet, and say what was measured.
 
-    raises ValueError for what cannot be trained
+    Args:
+        options: recipes (names; none: the journey), seeds, test, scheduler, workers, threads,
+            device, force. Without test the runs validate on folds and see no test digit. A test
+            run is recorded in results/ if recipe and seed are registered, else in my-results/.
+
+    Returns:
+        1 if a run failed, else 0.
+
+    Raises:
+        ValueError: for what cannot be trained.
+        ConnectionError: if no scheduler answers, or if it is gone before the end.
     """
-    recipes = {name: find(name) for name in dict.fromkeys(names)}
-    for name, count in Counter(recipe.name for recipe in recipes.values()).items():
-        if count > 1:
-            raise ValueError(
-                f"{count} of these recipes are called '{name}'; so would their records"
-            )
-    if trial:
-        for recipe in recipes.values():
-            check_trial(recipe)
-    return [
-        Task(name, seed, recipe.fingerprint(), trial, device, threads, is_short())
-        for seed in dict.fromkeys(seeds)
-        for name, recipe in recipes.items()
-    ]
+    names = options.recipes or [recipe.name for recipe in JOURNEY]
+    recipes = {name: find(name) for name in names}
+    if len({recipe.name for recipe in recipes.values()}) < len(recipes):
+        raise ValueError("two of these recipes have the same name, and so would their records")
+    if unfolded := [r.name for r in recipes.values() if not (options.test or r.folds)]:
+        raise ValueError(f"{', '.join(unfolded)}: no folds, so only --test measures anything")
+    options.short, options.folder = is_short(), os.getcwd()
+    known = {name: {} if options.force else recorded(recipes[name], options) for name in recipes}
+    # seed by seed, so that a sweep that is stopped has whole seeds
+    tasks = [(name, seed) for seed in options.seeds for name in recipes if seed not in known[name]]
+    before = len(recipes) * len(options.seeds) - len(tasks)
+    what = "runs with test digits" if options.test else "validation runs without test digits"
+    print(f"{len(tasks)} {what} to train, {before} recorded before", flush=True)
+    failed = train_all(tasks, recipes, options) if tasks else []
+    part = "test" if options.test else "validation"
+    for recipe in recipes.values():
+        found = [r for s, r in recorded(recipe, options).items() if s in options.seeds]
+        ends = pd.Series([r["history"][-1][f"{part}_accuracy"] for r in found], dtype=float)
+        print(f"{recipe.name}: {part} accuracy {mean_and_deviation(ends)}, {len(ends)} seeds")
+    print(*failed, sep="\n", end="\n" if failed else "", file=sys.stderr)
+    return 1 if failed else 0
 
 
-def unrecorded(tasks: list[Task]) -> list[Task]:
-    """The tasks whose record is not there yet."""
-    recorded = {
-        (name, record["seed"])
-        for name, trial in {(task.recipe, task.trial) for task in tasks}
-        for record in records_of(find(name), output_folder(), TRIALS if trial else RUNS)
-    }
-    return [task for task in tasks if (task.recipe, task.seed) not in recorded]
+def recorded(recipe: Recipe, options: argparse.Namespace) -> dict[int, dict]:
+    """By seed the records that need no other run: committed ones, and those of the reader."""
+    folders = [output_folder()] if options.short else [results_folder(), output_folder()]
+    found = [record for folder in folders for record in records.records_of(recipe, folder)]
+    return {r["seed"]: r for r in found if r["sizes"]["test"] or not options.test}
 
 
-class Sweep:
-    """Tasks under way on a client's workers.
+def train_all(tasks: list, recipes: dict[str, Recipe], options: argparse.Namespace) -> list[str]:
+    """Hand the tasks to Dask and write each record as it comes; says which failed, and why."""
+    registered = {(e["fingerprint"], seed) for e in records.registrations() for seed in e["seeds"]}
+    futures, failed = {}, []
+    workers = options.workers or max(1, CPU_COUNT // options.threads)
+    with connect(options.scheduler, min(workers, len(tasks))) as client:
+        for number, (name, seed) in enumerate(tasks):
+            given = name, seed, recipes[name].fingerprint(), options
+            future = client.submit(train, *given, pure=False, retries=1, priority=-number)
+            futures[future] = f"{name} seed {seed}"
+        for number, future in enumerate(as_completed(futures, client.loop), start=1):
+            try:
+                record, weights = future.result()
+                is_final = (record["fingerprint"], record["seed"]) in registered
+                is_final = is_final and options.test and not options.short
+                folder = results_folder() if is_final else output_folder()
+                words = records.save_record(record, weights, folder)
+            except CancelledError:
+                reason = "the scheduler is gone; the same command goes on where this one stopped"
+                raise ConnectionError(reason) from None
+            except Exception as error:  # whatever a training may raise
+                words = f"failed, {type(error).__name__}: {' '.join(str(error).split())}"
+                failed.append(f"{futures[future]}: {words}")
+            print(f"[{number}/{len(tasks)}] {futures[future]}: {words}", flush=True)
+            future.release()  # so that the worker forgets the weights
+    return failed
 
-    failed  the traceback of each task that could not be done
-    """
 
-    def __init__(self, client: Client, tasks: list[Task]):
-        self.client, self.total = client, len(tasks)
-        self.pending: dict[str, Task] = {}  # by the key that Dask knows it by
-        self.failed: dict[Task, str] = {}
-        self.tries, self.refusing = Counter(), set()
-        self.suspects: list[Task] = []  # their workers died, perhaps by another run's fault
-        self.alone: set[Task] = set()  # suspects that got their second chance
-        self.ended = as_completed(loop=client.loop)
-        for number, task in enumerate(tasks):
-            self.submit(task, priority=-number)
+def train(name: str, seed: int, fingerprint: str, options: argparse.Namespace) -> tuple:
+    """On a worker: make the recipe from its name and train it; returns record and weights."""
+    with ONE_AT_A_TIME:
+        os.environ["MNIST_LIB_SHORT"] = str(int(options.short))
+        sys.path.append(options.folder)  # where a reader's own MODULE:NAME lies
+        recipe = find(name)
+        if recipe.fingerprint() != fingerprint:
+            raise RuntimeError(f"a worker has another version of '{name}': update and restart it")
+        digits = load_mnist(fold=recipe.fold(seed))
+        digits = digits if options.test else digits.without_test()
+        run = fit(recipe, digits, seed, options.device, options.threads, quiet=True)
+        return records.as_record(run), records.weights_of(run.model)
 
-    def submit(self, task: Task, archives: dict[str, bytes] | None = None, **options) -> None:
-        """Hand the task to Dask; what two clients ask for at the same time is done once."""
-        self.tries[task] += 1
-        digest = short_hash([asdict(task), self.tries[task]])
-        key = f"{task.recipe}-{task.seed}-{digest}"
-        self.pending[key] = task
-        self.ended.add(self.client.submit(train, task, archives, key=key, **options))
 
-    def submit_alone(self, task: Task) -> None:
-        """Hand out a suspect while nothing else is under way: no other run can kill its workers."""
-        self.alone.add(task)
-        self.submit(task)
-
-    def run(self) -> dict[Task, str]:
-        """Keep each record as it comes until nothing is under way; returns what failed and why.
-
-        raises ConnectionError if the scheduler is gone
-        """
-        with tqdm(total=self.total, smoothing=0, disable=None, bar_format=LINE) as bar:
-            while self.pending or self.suspects:
-                if not self.pending:
-                    self.submit_alone(self.suspects.pop())
-                self.look(bar)
-                for future in self.ended.next_batch(block=False):
-                    task = self.pending[future.key]
-                    happened = self.take(future)
-                    bar.n = self.total - len(self.pending) - len(self.suspects)
-                    bar.write(f"[{bar.n}/{self.total}] {task}: {happened}")
-                    sys.stdout.flush()
-        return self.failed
-
-    def look(self, bar: tqdm) -> None:
-        """Show how far it is and wait until a task has ended, a second at most."""
-        if self.client.status != "running":
-            self.end_without_scheduler()
-        if not bar.disable:
-            with suppress(OSError):  # the scheduler has just gone; the next look will notice
-                ours = [self.pending.keys() & keys for keys in self.client.processing().values()]
-                running, done = sum(map(bool, ours)), bar.n - len(self.failed)
-                bar.set_description_str(
-                    f"{done} done, {running} running, {len(self.failed)} failed"
-                )
-        for _ in range(10):
-            if not self.ended.has_ready():
-                time.sleep(0.1)
-
-    def take(self, future: Future) -> str:
-        """Keep what came back, or see to it that it is done again; returns what happened."""
-        if future.status == "finished":
-            return self.keep(future)
-        if future.status != "error":
-            self.end_without_scheduler()
-        task, error = self.pending.pop(future.key), future.exception()
-        if isinstance(error, NoDigits):
-            self.submit(task, pack_digits())
-            return "the worker has no MNIST; sent along"
-        if isinstance(error, OtherVersion):
-            self.refusing.add(error.worker)
-            if others := list(self.client.nthreads().keys() - self.refusing):
-                self.submit(task, workers=others, allow_other_workers=True)
-                return f"{error}; given to another"
-        if isinstance(error, KilledWorker) and task not in self.alone:
-            self.suspects.append(task)
-            return "its workers died; again at the end, alone"
-        lines = traceback.format_exception(type(error), error, future.traceback())
-        self.failed[task] = "".join(lines)
-        return f"FAILED, {lines[-1].strip()}"
-
-    def keep(self, future: Future) -> str:
-        """Fetch record and weights and write them."""
-        try:
-            record, weights = future.result(FETCH_SECONDS)
-        except (TimeoutError, KilledWorker, CancelledError, OSError):
-            self.ended.add(future)  # Dask is doing it again
-            return "its worker died before the record was fetched"
-        keep(record, weights)
-        del self.pending[future.key]
-        return f"finished in {record['seconds']:.0f} s"
-
-    def end_without_scheduler(self) -> NoReturn:
-        raise ConnectionError(
-            f"the scheduler {self.client.scheduler.address} is gone; "
-            "what was recorded stays, and the same command goes on from there"
-        )
+def connect(scheduler: str | None, workers: int) -> Client:
+    """A client of the scheduler at this address, or of so many processes that end with it."""
+    # a worker that dies has one run and not two; a busy machine needs long for a new worker
+    settings = {"scheduler.worker-saturation": 1.0, "deploy.lost-worker-timeout": "1 day"}
+    dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
+    if scheduler is None:
+        load_mnist()  # once here, so that the workers do not all wait for a download
+        return Client(n_workers=workers, **LOCAL)
+    if not re.fullmatch(r"tcp://(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", scheduler):
+        raise ValueError(f"'{scheduler}' is no address such as tcp://192.168.0.7:8786")
+    try:
+        return Client(scheduler, timeout=5)
+    except Exception as error:  # whatever else may listen there
+        raise ConnectionError(f"no Dask scheduler answers at {scheduler}: {error}") from None

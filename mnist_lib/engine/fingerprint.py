@@ -107,7 +107,7 @@ def own_code(part, known: frozenset = frozenset()) -> str:
     known |= {part}
     if inspect.isclass(part):
         own = [each for each in part.__mro__ if not is_library(each)]
-        parts = [(n, m) for each in own for n, m in sorted(vars(each).items()) if has_code(m)]
+        parts = [(n, m) for each in own for n, m in sorted(vars(each).items()) if decides(n, m)]
         return "#" + short_hash([[name, written(member, known)] for name, member in parts])
     if not hasattr(part, "__code__"):
         raise ValueError(f"{part!r} shows no code, so that its changes could not be noticed")
@@ -118,10 +118,10 @@ def own_code(part, known: frozenset = frozenset()) -> str:
     return "#" + short_hash([code_of(part.__code__), written(defaults, known), outside])
 
 
-def has_code(member) -> bool:
-    """Whether a member of a class is a method, a property or one of their kind."""
-    inner = getattr(member, "__func__", None) or getattr(member, "fget", None)
-    return inspect.isfunction(inner or getattr(member, "func", None) or member)
+def decides(name: str, member) -> bool:
+    """Whether a member of a class may change what its objects do: no bookkeeping of Python's."""
+    is_method = hasattr(getattr(member, "__func__", member), "__code__")
+    return is_method or not (name.startswith("_") or isinstance(member, types.MemberDescriptorType))
 
 
 def written(value, known: frozenset) -> str:

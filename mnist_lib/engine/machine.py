@@ -189,8 +189,11 @@ def refuse_unknown_parameters() -> None:
     for page, given in zip(cells, cells[1:], strict=False):
         if given.startswith("# Parameters\n"):  # papermill's cell stands after the page's own
             known, wanted = (set(re.findall(r"^(\w+)\s*[:=]", c, re.M)) for c in (page, given))
-            if unknown := sorted(wanted - known):
-                raise ValueError(f"this page has no parameter {', '.join(unknown)}, but {known}")
+            if unknown := sorted(
+                name for name in wanted - known if not name.startswith("PAPERMILL")
+            ):
+                names = ", ".join(sorted(known))
+                raise ValueError(f"this page has no parameter {', '.join(unknown)}, but {names}")
 
 
 # ---- random numbers -----------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def page(recipe: Recipe, seed: int) -> gr.Blocks:
 def sentence(answer: Answer, name: str) -> str:
     """The answer in large, or why there is none."""
     digit, most = answer.digits[name], max(answer.probabilities[name])
-    probability = "more than 99 %" if most > 0.99 else f"{most:.0%}"
+    probability = "more than 99 %" if most > 0.99 else f"{100 * most:.0f} %"
     if answer.is_sure:
         return f"### This is a {digit}, with a probability of {probability}."
     if most < SURE:

@@ -1,0 +1,252 @@
+"""The command line from outside: help, mistakes, encodings, tables, registrations, the report."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_lib.commands import main as commands
+from mnist_lib.commands import report
+from mnist_lib.commands.arguments import parser
+from mnist_lib.commands.main import main
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.journey import ONE_CYCLE
+from mnist_lib.records import registrations
+
+NAMES = "run sweep search preregister export demo show ledger systems report data".split()
+
+
+@pytest.fixture
+def recorded(monkeypatch) -> None:
+    """The committed results, to be read."""
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+
+
+# ---- help and mistakes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_says_purpose_example_and_defaults(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and f"example: python -m mnist_lib {name}" in shown
+    (actions,) = [a.choices for a in parser()._actions if a.choices]
+    for action in actions[name]._actions:
+        if action.default not in (None, False, [], "==SUPPRESS=="):
+            assert f"(default: {action.default})" in " ".join(shown.split()).replace("- ", "-")
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments, near",
+    [
+        (["show", "06-onecycle"], "06-one-cycle"),
+        (["export", "06-one-cycel"], "06-one-cycle"),
+        (["sweep", "s4_6"], "S4-6"),
+        (["preregister", "7-wider", "--why", "It won."], "07-wider"),
+        (["show", "no_such_module:MINE"], "no_such_module"),
+    ],
+)
+def test_near_names_are_offered_for_a_wrong_one(arguments, near, capsys):
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"python -m mnist_lib {arguments[0]}: ") and near in printed.err
+
+
+@pytest.mark.parametrize(
+    "error, code, said",
+    [
+        (OSError(28, "No space left on device", "/results/x.json"), 1, "/results/x.json: No space"),
+        (ConnectionError("no mirror has MNIST\nbut"), 1, "no mirror has MNIST\n"),
+        (ArithmeticError("differs"), 1, "differs"),
+        (ModuleNotFoundError("no", name="onnx"), 1, "onnx is missing: python -m pip install"),
+        (ValueError("wrong"), 2, "python -m mnist_lib data: wrong"),
+        (KeyboardInterrupt(), 130, "the same command goes on where this one stopped"),
+    ],
+)
+def test_what_stops_a_command_is_said_in_a_line(error, code, said, monkeypatch, capsys):
+    def stops(_options):
+        raise error
+
+    monkeypatch.setitem(commands.HERE, "data", stops)
+    assert main(["data"]) == code
+    printed = capsys.readouterr().err
+    assert said in printed and printed.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "cp949", "latin-1", "ascii", "cp437", "utf-8"])
+def test_any_encoding_of_the_terminal(encoding, recorded, monkeypatch):
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["show", "06-one-cycle"]) == main(["ledger"]) == 0
+    stream.flush()
+    text = written.getvalue().decode(encoding)
+    assert ("✓ at most 7,999" if encoding == "utf-8" else "at most 7,999") in text
+    assert encoding == "utf-8" or "[x] at most" in text or "✓ at most" in text
+    assert any(f"99.48 {sign} 0.05 %" in text for sign in ("±", "+-"))
+
+
+# ---- tables -------------------------------------------------------------------------------------
+
+
+def test_show_says_all_of_a_recipe(recorded, capsys):
+    assert main(["show", "06-one-cycle"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"06-one-cycle: {ONE_CYCLE.change}\n")
+    assert "epochs = 15" in shown and "registered, try 1, seeds 11 to 20" in shown
+    rows = [line.split() for line in shown.splitlines() if line[:2] in map(str, range(11, 21))]
+    assert len(rows) == 10 and rows[0][1:4] == ["99.32%", "99.37%", "63"]
+    assert main(["show", "05-none"]) == 0
+    shown = capsys.readouterr().out
+    assert "validation_accuracy" in shown and "test_accuracy" not in shown
+
+
+def test_ledger_and_systems_are_listed(recorded, capsys):
+    assert main(["ledger"]) == main(["systems"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in lines if line.startswith("08-small ")]
+    assert "99.38 ± 0.06 %" in row
+    assert sum(line.startswith("S") for line in lines) == 21
+    (row,) = [line for line in lines if line.startswith("S0-3 ")]
+    assert "2,211 (claimed 9,752)" in row and "99.02%" in row
+
+
+# ---- registrations ------------------------------------------------------------------------------
+
+
+def test_a_registration_is_added_and_never_changes(results, capsys):
+    def register(*arguments: str) -> int:
+        return main(["preregister", *arguments])
+
+    assert register("06-one-cycle", "--seeds", "11-20", "--why", " ") == 2
+    assert "say in a sentence" in capsys.readouterr().err and not results.exists()
+    assert register("06-one-cycle", "--why", "It won.") == 0
+    assert register("05-none", "--seeds", "3", "5-6", "--why", "To see.") == 0
+    assert f"commit {results / 'registered.json'} before any run" in capsys.readouterr().out
+    first, second = registrations()
+    assert first["seeds"] == [*range(11, 21)] and first["target"]["mean_accuracy"] == 0.995
+    assert first["fingerprint"] == ONE_CYCLE.fingerprint() and first["why"] == "It won."
+    assert second["seeds"] == [3, 5, 6] and second["target"] is None
+    before = (results / "registered.json").read_bytes()
+    assert register("06-one-cycle", "--seeds", "21-30", "--why", "Again.") == 2
+    assert "a registration never changes" in capsys.readouterr().err
+    other = json.loads(before)
+    other[0]["fingerprint"] = "0" * 12  # as of an earlier version of the recipe
+    (results / "registered.json").write_text(json.dumps(other))
+    assert register("06-one-cycle", "--seeds", "20-29", "--why", "Again.") == 2
+    assert "was registered with seeds [20]: take new ones" in capsys.readouterr().err
+    assert register("06-one-cycle", "--seeds", "21-30", "--why", "Again.") == 0
+    assert [entry["recipe"] for entry in registrations()] == ["06-one-cycle", "05-none"] + [
+        "06-one-cycle"
+    ]
+
+
+# ---- the report ---------------------------------------------------------------------------------
+
+README = """\
+# Digits
+<!-- ledger -->
+an old table
+<!-- /ledger -->
+Words that stay.
+<!-- pages -->
+| page | what you learn | accuracy | verdict |
+| --- | --- | --- | --- |
+| [01](notebooks/01_setup.ipynb) <!-- badge -->x<!-- /badge --> | words | – | – |
+| [09](notebooks/09_where_it_fails.ipynb) | words | – | – |
+<!-- /pages -->
+"""
+
+
+@pytest.fixture
+def project(results, monkeypatch) -> Path:
+    """Two recorded steps, a README, a folder of texts, and one figure that is quickly drawn."""
+    for name in ("01-plain", "02-skeleton"):
+        shutil.copytree(PROJECT / "results/runs" / name, results / "runs" / name)
+    project = results.parent
+    (project / "README.md").write_text(README, encoding="utf-8")
+    (project / "docs").mkdir()
+    text = "<!-- targets -->\n<!-- /targets -->\n<!-- minutes -->\n<!-- /minutes -->\n"
+    text += "<!-- soon -->\nas it was\n<!-- /soon -->\n"
+    (project / "docs" / "more.md").write_text(text, encoding="utf-8")
+    kept = {name: report.FIGURES[name] for name in ("journey",)}
+    monkeypatch.setattr(report, "FIGURES", kept)
+    return project
+
+
+def test_the_report_fills_what_each_text_has(project, capsys):
+    assert main(["report"]) == 0
+    wrote = ["figures/journey.png", "figures/journey-dark.png", "README.md", "docs/more.md"]
+    assert capsys.readouterr().out.splitlines() == [f"wrote {Path(name)}" for name in wrote]
+    light, dark = (project / name for name in wrote[:2])
+    assert light.read_bytes()[:4] == b"\x89PNG" and light.read_bytes() != dark.read_bytes()
+    text = (project / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("# Digits\n<!-- ledger -->\n| step | change |")
+    assert "| 02-skeleton | fully convolutional" in text and "03-batch" not in text
+    assert "<!-- /ledger -->\nWords that stay.\n<!-- pages -->\n| page | what you" in text
+    assert "<!-- badge -->x<!-- /badge --> | words | 98.77 ± 0.26 % | ✓ |" in text
+    assert "fails.ipynb) | words | – | – |" in text
+    more = (project / "docs" / "more.md").read_text(encoding="utf-8")
+    assert "met: 01-plain, 02-skeleton. Missed: none." in more and "as it was" in more
+    assert "(cpu, threads: 1): 01: " in more
+    assert main(["report"]) == 0 and capsys.readouterr().out == ""
+
+
+def test_one_broken_record_is_named_and_the_rest_is_made(project, results, capsys):
+    broken = results / "runs/01-plain/seed-11.json"
+    broken.write_text(broken.read_text()[:100])
+    (results / "speed-cpu.json").write_text('{"steps": []}')
+    with (project / "docs" / "more.md").open("a") as file:
+        file.write("<!-- speed -->\n<!-- /speed -->\n<!-- result -->\n")
+    assert main(["report"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count(str(broken)) == 1 and "Traceback" not in printed.err
+    assert "speed cannot be made: " in printed.err
+    assert f"{project / 'docs' / 'more.md'}: <!-- result --> has no end" in printed.err
+    assert printed.err.count("\n") == 3
+    rows = (project / "README.md").read_text(encoding="utf-8").split("\n| ")
+    (row,) = [row for row in rows if row.startswith("01-plain")]
+    assert row.split(" | ")[5] == "9"
+    assert "02-skeleton" in (project / "docs" / "more.md").read_text(encoding="utf-8")
+
+
+def test_without_records_nothing_is_written(project, results, capsys):
+    shutil.rmtree(results)
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
+    assert main(["report"]) == 1
+    assert capsys.readouterr().err == f"no records yet in {results}: nothing to report\n"
+    assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
+
+
+def test_a_report_that_breaks_off_leaves_every_file_whole(project, monkeypatch, capsys):
+    def full(_source, target):
+        raise OSError(28, "No space left on device")
+
+    before = (project / "README.md").read_bytes()
+    monkeypatch.setattr("os.replace", full)
+    assert main(["report"]) == 1
+    assert f"{project / 'figures' / 'journey.png'}: No space left" in capsys.readouterr().err
+    assert (project / "README.md").read_bytes() == before
+    assert not list((project / "figures").iterdir())
+
+
+def test_every_region_and_figure_is_made_from_the_committed_records(recorded):
+    problems: list[str] = []
+    texts = {name: report.made(name, make, problems) for name, make in report.REGIONS.items()}
+    assert problems == []
+    assert all(texts.values()), [name for name, text in texts.items() if not text]
+    assert "nan" not in "".join(texts.values())
+    lines = texts["ledger"].splitlines()
+    assert len({line.count("|") for line in lines}) == 1 and len(lines) == 2 + 13
+    assert "07-wider" in texts["goal"] and "Missed: 06-one-cycle (" in texts["targets"]

@@ -1,0 +1,190 @@
+"""The drawing pad: what is answered to a picture, and strokes in a real Chromium."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from mnist_lib.commands.main import main
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.experiments.reading import Answer, Guesser, open_pad
+from mnist_lib.journey import BEST
+
+pytest.importorskip("gradio", reason="the extra [demo] is not installed")
+PATIENCE = 120  # seconds for a busy machine
+
+
+@pytest.fixture(autouse=True)
+def committed(results, monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+
+
+def seven() -> np.ndarray:
+    """Black strokes on white paper, as the pad sends them: uint8 (300, 300, 4)."""
+    picture = np.full((300, 300, 4), 255, np.uint8)
+    picture[80:102, 90:200, :3] = 0
+    for row in range(100, 230):
+        column = round(185 - 0.45 * (row - 100))
+        picture[row, column - 11 : column + 11, :3] = 0
+    return picture
+
+
+def read(picture) -> tuple:
+    """What the page shows for a value of the pad: sentence, probabilities, picture, others."""
+    from mnist_lib.experiments.pad import page
+
+    (function,) = [f for f in page(BEST, 11).fns.values() if f.api_name == "read"]
+    return function.fn(picture)
+
+
+# ---- answers ------------------------------------------------------------------------------------
+
+
+def test_a_sure_answer_has_probabilities_the_picture_and_the_others():
+    word, probabilities, seen, others = read({"composite": seven(), "layers": []})
+    assert word == "### This is a 7, with a probability of more than 99 %."
+    assert [*probabilities] == [*"0123456789"] and max(probabilities, key=probabilities.get) == "7"
+    assert seen.shape == (224, 224) and seen.max() == 255
+    assert re.fullmatch(r"Other networks read: .+ parameters\) a 7; .+ parameters\) a 7\.", others)
+
+
+@pytest.mark.parametrize("nothing", [None, {"composite": None, "layers": []}])
+def test_before_the_first_stroke_it_says_what_to_do(nothing):
+    assert read(nothing) == ("### Draw a digit from 0 to 9", None, None, "")
+
+
+def test_what_is_no_digit_gets_a_sentence_and_no_probabilities():
+    word, *rest = read(np.full((300, 300, 4), 255, np.uint8))
+    assert word.startswith("### ") and rest == [None, None, ""]
+
+
+@pytest.mark.parametrize(
+    "first, second, sure, words",
+    [(0.95, 0.9, True, "This is a 7, with"), (0.6, 0.6, False, "Not sure. Most likely a 7 (60 %)")],
+)
+def test_below_90_percent_nothing_is_announced(first, second, sure, words):
+    from mnist_lib.experiments.pad import sentence
+
+    rows = {"asked": np.full(10, (1 - first) / 9), "other": np.full(10, (1 - second) / 9)}
+    rows["asked"][7], rows["other"][7] = first, second
+    answer = Answer(np.zeros((28, 28), np.uint8), {name: [*row] for name, row in rows.items()})
+    assert answer.is_sure == sure and words in sentence(answer, "asked")
+    rows["other"][1] = 2
+    answer = Answer(answer.image, {name: [*row] for name, row in rows.items()})
+    assert not answer.is_sure and (not sure or "disagree" in sentence(answer, "asked"))
+
+
+def test_three_networks_read_the_test_digits(digits):
+    guesser = Guesser(BEST, 11)
+    assert len(guesser.networks) == 3
+    answers = [guesser.answer(image) for image in digits.test_images[:50, 0].numpy()]
+    right = [a.digits[BEST.name] == y for a, y in zip(answers, digits.test_labels, strict=False)]
+    assert sum(right) >= 49 and sum(answer.is_sure for answer in answers) >= 45
+
+
+# ---- the commands -------------------------------------------------------------------------------
+
+
+def test_a_page_that_nobody_watches_opens_no_pad(monkeypatch, capsys):
+    open_pad(BEST, 11)
+    assert "Nobody is here to draw" in capsys.readouterr().out
+    monkeypatch.setenv("MNIST_LIB_LIVE", "1")
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "mnist_lib.experiments.pad", raising=False)
+    open_pad(BEST, 11)
+    assert "The pad needs gradio: python -m pip install gradio" in capsys.readouterr().out
+
+
+def test_what_cannot_work_is_one_sentence(capsys):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        for arguments, code, words in [
+            (["--recipe", "06-one-cycl"], 2, "there is no recipe '06-one-cycl'"),
+            (["--seed", "999"], 1, "no checkpoint of '06-one-cycle' with seed 999"),
+            (["--port", port], 1, f"cannot listen on 127.0.0.1:{port}: the port is taken"),
+        ]:
+            assert main(["demo", *arguments]) == code
+            (line,) = capsys.readouterr().err.splitlines()
+            assert words in line
+
+
+# ---- the browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server():
+    """`python -m mnist_lib demo` in a process of its own; Ctrl-C ends it."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = str(probe.getsockname()[1])
+    # a test run started in the background by a shell ignores Ctrl-C, and what it starts as well
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnist_lib", "demo", "--port", port],
+        env=os.environ | {"MNIST_LIB_RESULTS": str(PROJECT / "results"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    signal.signal(signal.SIGINT, before)
+    assert f"Draw a digit on http://127.0.0.1:{port}" in process.stdout.readline()
+    connections = psutil.Process(process.pid).net_connections()
+    assert {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+    yield f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+    assert os.name == "nt" or process.wait(PATIENCE) == 0
+
+
+def stroke(page, *points) -> str:
+    """Draw by the mouse, points in parts of the paper; returns the answer."""
+    box = page.locator("canvas").first.bounding_box()
+    for number, (x, y) in enumerate(points):
+        across, down = box["width"] / 2 + (x - 0.5) * 220, box["height"] / 2 + (y - 0.5) * 220
+        page.mouse.move(box["x"] + across, box["y"] + down, steps=6)
+        if number == 0:
+            page.mouse.down()
+    with page.expect_response(lambda r: "/run/" in r.url, timeout=1000 * PATIENCE):
+        page.mouse.up()
+    page.wait_for_timeout(500)
+    return page.locator("h3").first.inner_text()
+
+
+@pytest.mark.parametrize("width, height, scheme", [(1280, 900, "light"), (390, 844, "dark")])
+def test_strokes_are_answered_cleared_and_answered_again(browser, server, width, height, scheme):
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: asked.append(str(error)))
+    page.goto(server)
+    page.wait_for_selector("canvas", timeout=1000 * PATIENCE)
+    page.wait_for_timeout(2000)
+    assert stroke(page, (0.3, 0.2), (0.7, 0.2), (0.45, 0.8)).startswith("This is a 7")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_label("Clear canvas").click()
+    page.wait_for_timeout(2000)
+    assert stroke(page, (0.5, 0.2), (0.5, 0.8)).startswith("This is a 1")
+    assert all(url.startswith((server, "data:", "blob:")) for url in asked)  # nothing goes outside
+    page.close()
+
+
+def test_a_photo_is_read(browser, server, tmp_path):
+    y, x = np.mgrid[:600, :800]
+    shades = 120 + x / 8 + np.random.default_rng(1).normal(0, 3, (600, 800))
+    shades[150:450, 390:410] *= 0.3
+    Image.fromarray(shades.astype(np.uint8)).save(tmp_path / "photo.jpg")
+    page = browser.new_page()
+    page.goto(server)
+    page.get_by_role("tab", name="Photo").click(timeout=1000 * PATIENCE)
+    with page.expect_file_chooser(timeout=1000 * PATIENCE) as chooser:
+        page.get_by_text("Click to Upload").click()
+    with page.expect_response(lambda r: "/run/" in r.url, timeout=1000 * PATIENCE):
+        chooser.value.set_files(tmp_path / "photo.jpg")
+    page.wait_for_timeout(500)
+    assert page.locator("h3").first.inner_text().startswith("This is a 1")
+    page.close()
