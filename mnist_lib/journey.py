@@ -82,11 +82,6 @@ STEPS = [recipe for recipe in JOURNEY if recipe not in VARIANTS]
 BEST = ONE_CYCLE  # the most accurate step; notebook 09 looks at its mistakes
 
 
-def recipes_of(notebook: str) -> list[Recipe]:
-    """The recipes that a notebook trains: those whose name starts with its number."""
-    return [recipe for recipe in JOURNEY if recipe.name[:2] == notebook[:2]]
-
-
 # ---- targets ------------------------------------------------------------------------------------
 
 

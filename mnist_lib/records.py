@@ -163,6 +163,7 @@ class Epoch(BaseModel):
 class Sizes(BaseModel):
     """Number of images in each part."""
 
+    model_config = ConfigDict(strict=True)
     train: int
     validation: int
     test: int
@@ -213,7 +214,7 @@ def read_record(path: Path, _changed: int) -> dict:
     record = checked(path.read_bytes())
     if path_of(record, path.parents[2]) != path:
         raise ValueError(f"it is of '{record['recipe']}', seed {record['seed']}: a misplaced file")
-    if record["short"] and "short" not in path.parts:
+    if record["short"] and path.parents[3].name != "short":
         raise ValueError("it is of a shortened run")
     return record
 
@@ -244,8 +245,11 @@ def records_of(recipe: Recipe, folder: Path | None = None) -> list[dict]:
     fingerprint = recipe.fingerprint()
     for place in [folder] if folder else [results_folder(), output_folder()]:
         records = load_records(place, recipe.name)
-        if found := [record for record in records if record["fingerprint"] == fingerprint]:
-            return found
+        found = [record for record in records if record["fingerprint"] == fingerprint]
+        # a seed may have a validation run, too: the run that saw test digits counts
+        by_seed = {r["seed"]: r for r in sorted(found, key=lambda r: r["sizes"]["test"])}
+        if by_seed:
+            return [by_seed[seed] for seed in sorted(by_seed)]
     return []
 
 

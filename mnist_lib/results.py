@@ -152,7 +152,7 @@ def recheck(recipe: Recipe, seed: int, digits: Digits) -> str:
                 f"says {recorded['test_accuracy']:.2%}"
             )
     errors = round((1 - accuracy) * count)
-    return f"checkpoint of seed {seed}: {accuracy:.2%}, {errors} errors of {count:,}"
+    return f"checkpoint of seed {seed}: {accuracy:.2%}, {errors:,} errors of {count:,}"
 
 
 def test_accuracy(model: nn.Module, digits: Digits) -> float:
@@ -282,6 +282,7 @@ def verdict(run: Run | Recipe, target: Target | None = None) -> Claims:
     if isinstance(run, Run) and run.interrupted:
         return Claims([Claim(f"no verdict: {run}", None)])
     records = [as_record(run)] if isinstance(run, Run) else records_of(run)
+    records = [record for record in records if record["sizes"]["test"]]
     target = target or target_of(recipe)
     if not records or target is None:
         raise NoRecords(f"'{recipe.name}' has no record or no target to compare it with")

@@ -44,13 +44,6 @@ def test_variants_stand_beside_the_steps():
     assert journey.BEST is RECIPES["06-one-cycle"]
 
 
-def test_recipes_are_found_by_the_notebook_of_their_number():
-    names = [recipe.name for recipe in journey.recipes_of("06_learning_rate")]
-    assert names == ["06-higher-rate", "06-step-decay", "06-one-cycle"]
-    assert journey.recipes_of("06") == journey.recipes_of("06_learning_rate.ipynb")
-    assert journey.recipes_of("09_where_it_fails") == []
-
-
 # ---- one change a step, as the layers show it ---------------------------------------------------
 
 
