@@ -123,10 +123,11 @@ def progress_bar(steps: int, quiet: bool) -> tqdm:
 
 
 def epoch_line(row: dict, epochs: int) -> str:
-    """The one line that a notebook keeps of an epoch."""
+    """The one line that a notebook keeps of an epoch; test accuracy only without validation."""
+    shown = "validation" if "validation_accuracy" in row else "test"
     accuracies = [
         f"{part} {row[f'{part}_accuracy']:7.2%}   "
-        for part in ("train", "validation", "test")
+        for part in ("train", shown)
         if f"{part}_accuracy" in row
     ]
     return (

@@ -94,12 +94,13 @@ def error_axis(axis, low: float, high: float) -> None:
 
 
 def show_curves(run: Run) -> Figure:
-    """Training, validation and test error of one run, epoch by epoch."""
+    """Training and validation error of one run, epoch by epoch; test error without validation."""
     table = pd.DataFrame(run.history or {"epoch": []})
     figure, axis = new_figure(6.5, 3.4)
     lowest, highest = 100.0, 0.0
+    hidden = "test" if "validation_accuracy" in table else ""  # the test set is no guide
     for part, colour in PARTS.items():
-        if f"{part}_accuracy" in table:
+        if f"{part}_accuracy" in table and part != hidden:
             errors = 100 * (1 - table[f"{part}_accuracy"]).clip(lower=1e-4)
             lowest, highest = min(lowest, errors.min()), max(highest, errors.max())
             axis.plot(table["epoch"], errors, "o-", color=colour, markersize=3, label=part)
@@ -107,13 +108,13 @@ def show_curves(run: Run) -> Figure:
         axis.set_title(f"interrupted after {len(table)} epochs: no result", fontsize=10)
     if len(table):
         error_axis(axis, lowest * 0.8, highest * 1.25)
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=9)
     axis.set_xlabel("epoch")
     return figure
 
 
-def compare_curves(*recipes: Recipe, column: str = "test_accuracy") -> Figure:
-    """Error of several recipes by epoch: a thin line for each recorded seed, a thick for the mean.
+def compare_curves(*recipes: Recipe, column: str = "validation_accuracy") -> Figure:
+    """Error of recipes by epoch: a line for the mean over recorded seeds, a band for all of them.
 
     Args:
         recipes: that have records.
@@ -127,12 +128,13 @@ def compare_curves(*recipes: Recipe, column: str = "test_accuracy") -> Figure:
         errors = 100 * (1 - accuracies).clip(lower=1e-4)
         lowest = min(lowest, errors.min().min())
         epochs, colour = np.arange(1, len(errors) + 1), f"C{number}"
-        axis.plot(epochs, errors, color=colour, linewidth=0.6, alpha=0.5)
+        band = {"color": colour, "alpha": 0.15, "linewidth": 0}
+        axis.fill_between(epochs, errors.min(axis=1), errors.max(axis=1), **band)
         axis.plot(epochs, errors.mean(axis=1), color=colour, linewidth=2, label=recipe.name)
     error_axis(axis, lowest * 0.9, 10)
     axis.set_xlabel("epoch")
-    axis.set_title(f"{column.split('_')[0]} error, mean over seeds", fontsize=10)
-    axis.legend(fontsize=8)
+    axis.set_title(f"{column.split('_')[0]} error: mean and range over seeds", fontsize=10)
+    axis.legend(fontsize=9)
     return figure
 
 

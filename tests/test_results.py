@@ -1,9 +1,11 @@
 """The numbers made from records are right, and so are the ticks and crosses, to the last image."""
 
 import json
+import math
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from made_up import finished, validation_run
@@ -13,6 +15,7 @@ from mnist_lib import journey
 from mnist_lib.journey import Target
 from mnist_lib.records import NoRecords, save
 from mnist_lib.results import (
+    FOLD_RATIO,
     Claim,
     Claims,
     Effect,
@@ -20,6 +23,7 @@ from mnist_lib.results import (
     effect,
     exercise,
     finals,
+    interval,
     ledger,
     pilots,
     recheck,
@@ -66,18 +70,30 @@ def test_finals_without_records_say_what_makes_them(tiny, synthetic):
     assert finals(tiny).index.tolist() == [7]
 
 
-def test_the_effect_is_a_paired_t_interval_over_common_seeds(tiny, step):
+def test_the_effect_is_a_paired_interval_over_common_seeds_corrected_for_folds(tiny, step):
+    """Nadeau and Bengio (2003): training sets overlap, so folds are not independent."""
     save_all(tiny, ACCURACIES | {6: 0.5})
     after = {1: 0.9912, 2: 0.9915, 3: 0.9921, 4: 0.9922, 5: 0.9899}
     save_all(step, after | {7: 0.5})
-    gain = effect(step, tiny)
+    gain, on_test = effect(step, tiny), effect(step, tiny, "test_accuracy")
     expected = stats.ttest_rel([*after.values()], [*ACCURACIES.values()]).confidence_interval()
     assert gain.mean == pytest.approx(np.mean([0.0012, 0.0005, 0.0016, 0.0002, 0.0004]))
-    assert (gain.low, gain.high) == pytest.approx((expected.low, expected.high))
-    assert gain.pairs == 5
-    assert str(gain) == "+0.08 [+0.00, +0.15]" and gain.words == "helps"
-    assert str(effect(step, tiny, "test_accuracy")) == str(gain)
-    assert str(effect(tiny, step)) == "-0.08 [-0.15, -0.00]"
+    assert (on_test.low, on_test.high) == pytest.approx((expected.low, expected.high))
+    half = (expected.high - expected.low) / 2 * math.sqrt(1 + 5 * 6_000 / 54_000)  # 1.25 times
+    assert (gain.low, gain.high) == pytest.approx((gain.mean - half, gain.mean + half))
+    assert gain.pairs == on_test.pairs == 5
+    assert str(on_test) == "+0.08 [+0.00, +0.15]" and on_test.words == "helps"
+    assert str(gain) == "+0.08 [-0.01, +0.17]" and gain.words == "undecided"
+    assert str(effect(tiny, step)) == "-0.08 [-0.17, +0.01]"
+    assert str(effect(step, tiny, "validation_loss")) == "+0.00 [+0.00, +0.00]"
+
+
+@pytest.mark.parametrize("count, factor", [(5, 1.25), (10, 1.45)])
+def test_the_interval_over_folds_is_wider_by_a_factor(count, factor):
+    values = pd.Series(range(count), dtype=float)
+    plain, folds = interval(values), interval(values, FOLD_RATIO)
+    assert (folds.high - folds.mean) / (plain.high - plain.mean) == pytest.approx(factor, abs=5e-3)
+    assert folds.pairs == count
 
 
 def test_a_seed_with_both_kinds_of_records_counts_once(tiny, step):
@@ -113,7 +129,10 @@ def test_one_common_seed_is_too_few_for_an_effect(tiny, step, monkeypatch):
     ],
 )
 def test_an_effect_is_called_what_its_interval_shows(low, high, words):
-    assert Effect((low + high) / 2, low, high, 10).words == words
+    assert Effect((low + high) / 2, low, high, 5).words == words
+    few = Effect((low + high) / 2, low, high, 4)
+    assert few.words == ("–" if math.isnan(low) else "too few pairs")
+    assert str(few) == str(Effect((low + high) / 2, low, high, 5))
 
 
 # ---- tables -------------------------------------------------------------------------------------
@@ -136,8 +155,8 @@ def test_the_ledger_has_a_row_for_each_recorded_step(tiny, step):
         "errors of 10,000": "68–80",
         "validation": "99.26 ± 0.08 %",
         "clean train − test": "+0.24",
-        "effect on validation": "+0.21 [+0.08, +0.34]",
-        "the change": "helps",
+        "effect on validation": "+0.21 [+0.07, +0.35]",
+        "the change": "too few pairs",
     }
     assert table.loc["00-tiny", "effect on validation"] == "–"
     assert table.loc["03-whole", "validation"] == table.loc["03-whole", "the change"] == "–"
@@ -153,8 +172,8 @@ def test_pilots_are_compared_with_the_first_of_them_fold_by_fold(tiny, step):
         save(validation_run(step, fold, accuracy - 0.002 - fold / 10_000))
     save(validation_run(long, 1, 0.99))  # dropped after one fold
     table = pilots([tiny, step, long, step.but("03-more", "not tried")])
-    assert table["against the first"].tolist() == ["–", "-0.21 [-0.28, -0.15]", "–"]
-    assert table["verdict"].tolist() == ["–", "hurts", "–"]
+    assert table["against the first"].tolist() == ["–", "-0.21 [-0.29, -0.14]", "–"]
+    assert table["verdict"].tolist() == ["–", "too few pairs", "–"]  # two folds decide nothing
     assert table["folds"].tolist() == [2, 2, 1] and "test accuracy" not in table
     assert long.change in table.to_html()  # not cut
 

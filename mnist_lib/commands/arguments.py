@@ -55,10 +55,20 @@ def parser() -> argparse.ArgumentParser:
     add("--workers", type=count, default=ALL_CORES, metavar="N", help="processes")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
 
+    add = command("check", "Check and train a network of your own.", "check my_network.py")
+    add(
+        "file", type=Path, metavar="FILE", help="defines an nn.Module, or a function that makes one"
+    )
+    add("--network", metavar="NAME", help="of the class or function; else the only nn.Module")
+    add("--epochs", type=count, default=15, metavar="N", help="of a training")
+    add("--folds", type=int, choices=(1, 5), default=1, help="a first number, or a verdict")
+    add("--no-train", action="store_true", help="only check, in a second")
+    add("--against", default="06-one-cycle", metavar="RECIPE", help="a step to compare with")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+
     purpose = "Write down recipe, target, seeds and reason before the test set is opened."
     add = command("preregister", purpose, 'preregister 06-one-cycle --why "It won on ten folds."')
     add("recipe", metavar="RECIPE", help="its name, or MODULE:NAME")
-    add("--seeds", **several, default="11-20", help="that will be trained")
     add("--why", required=True, metavar="SENTENCE", help="why this recipe and this target")
 
     add = command("export", "Write a recorded network as an ONNX file.", "export 06-one-cycle")

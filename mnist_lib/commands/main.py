@@ -22,6 +22,7 @@ ELSEWHERE = {
     "run": "run.run",
     "sweep": "sweep.sweep",
     "search": "search.search",
+    "check": "check.check",
     "preregister": "preregister.preregister",
     "export": "export.export",
     "demo": "pad.demo",

@@ -15,9 +15,6 @@ from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, records_of
 from mnist_lib.results import MISSING, Effect, mean_and_deviation
 
-SAME = 0.0015  # a system whose difference is surely no larger than this is called reproduced
-ENOUGH_SEEDS = 3  # for a standard deviation of their own
-
 
 @cache
 def facts() -> dict[str, dict]:
@@ -80,35 +77,25 @@ def pooled_deviation() -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def deviation(runs: pd.Series) -> tuple[float, int]:
-    """Standard deviation of one run's test accuracy over seeds, and its degrees of freedom.
-
-    That of these runs alone if there are at least three, else the pooled one; NoRecords if neither.
-    """
-    if len(runs) >= ENOUGH_SEEDS:
-        return runs.std(), len(runs) - 1
-    units, degrees = pooled_deviation()
-    return units * binomial(runs.mean()), degrees
-
-
 def difference_of(ours: pd.Series, theirs: Sequence[float]) -> Effect:
-    """Our mean minus theirs with its 95 % interval, all as fractions.
+    """Our mean minus theirs with its 95 % prediction interval, all as fractions.
 
-    All runs see the same 10,000 test images, so chance is what a run owes to its seed: the standard
-    deviation s over our seeds, which is taken to be theirs too. For n runs of ours and m of theirs
-    the half-width is
+    All runs see the same 10,000 test images, so chance is what a run owes to its seed: s, the
+    `pooled_deviation` of all systems, because three seeds know their own badly. For n runs of ours
+    and m of theirs the half-width is
 
         t * s * sqrt(1/n + 1/m)
 
-    with Student's t of the degrees of freedom of s. A published run is a single draw, m = 1: its
+    with Student's t of the pooled degrees of freedom. A published run is a single draw, m = 1: its
     own noise stays in the interval however many runs we make. Without any s low and high are NaN.
     """
     mean = ours.mean() - sum(theirs) / len(theirs)
     try:
-        spread, degrees = deviation(ours)
+        units, degrees = pooled_deviation()
     except NoRecords:
         return Effect(mean, math.nan, math.nan, len(ours))
-    half = stdtrit(degrees, 0.975) * spread * math.sqrt(1 / len(ours) + 1 / len(theirs))
+    spread = units * binomial(ours.mean()) * math.sqrt(1 / len(ours) + 1 / len(theirs))
+    half = stdtrit(degrees, 0.975) * spread
     return Effect(mean, mean - half, mean + half, len(ours))
 
 
@@ -128,17 +115,11 @@ def difference(recipe: Recipe) -> Effect:
     return difference_of(ours, [log[-1]])
 
 
-def reproduction(gap: Effect) -> str:
-    """What the interval of a difference says about a source.
-
-    reproduced: it lies within ±0.15 points, whether or not it holds zero; not reproduced: it
-    excludes zero and reaches outside ±0.15; undecided: neither
-    """
+def compatibility(gap: Effect) -> str:
+    """Whether the published value lies within what our runs predict: the interval holds zero."""
     if math.isnan(gap.low):
         return MISSING
-    if -SAME <= gap.low and gap.high <= SAME:
-        return "reproduced"
-    return "undecided" if gap.low <= 0 <= gap.high else "not reproduced"
+    return "compatible with our runs" if gap.low <= 0 <= gap.high else "outside our runs"
 
 
 # ---- tables -------------------------------------------------------------------------------------
@@ -150,8 +131,8 @@ def comparison() -> pd.DataFrame:
     Returns:
         Text; among its columns are
         here: last epoch, mean ± standard deviation over seeds.
-        difference: in percentage points with its 95 % interval; to a claim in brackets.
-        verdict: `reproduction`.
+        difference: in percentage points with its 95 % prediction interval; to a claim in brackets.
+        verdict: `compatibility`.
         remark: where the source does not tell the whole recipe, or tells of its best run only.
     """
     return pd.DataFrame([as_row(recipe) for recipe in SYSTEMS]).set_index("system")
@@ -166,7 +147,7 @@ def as_row(recipe: Recipe) -> dict:
     shown, verdict, pace = MISSING, MISSING, MISSING
     if len(runs):
         gap = difference(recipe)
-        verdict, mean = reproduction(gap), f"{gap.mean * 100:+.2f}"
+        verdict, mean = compatibility(gap), f"{gap.mean * 100:+.2f}"
         shown = str(gap) if verdict != MISSING else mean if log else f"({mean})"
         seconds = pd.Series([record["seconds"] for record in records_of(recipe)])
         pace = f"{seconds.median() / recipe.epochs:.0f}"

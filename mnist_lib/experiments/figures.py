@@ -122,7 +122,7 @@ def against_log(recipe: Recipe) -> Figure:
     """
     if not (log := facts_of(recipe)["log_test_accuracy"]):
         raise ValueError(f"the source of '{recipe.name}' prints no log")
-    figure = compare_curves(recipe)
+    figure = compare_curves(recipe, column="test_accuracy")
     (axis,), theirs = figure.axes, in_percent(pd.Series(log))
     style = {"color": "black", "linewidth": 0.8, "markersize": 4}
     axis.plot(theirs.index + 1, theirs, "x-", **style, label="log of the source")

@@ -216,8 +216,9 @@ def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
     """SOONER's seconds beside whole trainings of tutorials, from benchmarks/to_target.py.
 
     Returns:
-        One row a published system: the plain loop and SOONER in seconds (medians over rounds), and
-        the ratio of the two in the same round.
+        One row a published system: the plain loop and SOONER in seconds (medians over rounds), the
+        mean ratio of the two in the same round, low and high of its 95 % interval (NaN for one
+        round), and the number of rounds.
 
     Raises:
         NoRecords: if SOONER was not measured on this kind of device.
@@ -229,6 +230,8 @@ def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
     rounds, rows = pd.DataFrame(found["rounds"]), {}
     for system in rounds.columns[~rounds.columns.str.startswith("winner")]:
         plain, ours = rounds[system], rounds[f"winner beside {system}"]
-        columns = {"plain loop": plain, SOONER.name: ours, "ratio": ours / plain}
-        rows[system] = {name: values.median() for name, values in columns.items()}
+        ratio = interval(ours / plain)
+        rows[system] = {"plain loop": plain.median(), SOONER.name: ours.median()}
+        rows[system] |= {"ratio": ratio.mean, "low": ratio.low, "high": ratio.high}
+        rows[system] |= {"rounds": len(rounds)}
     return pd.DataFrame(rows).T.rename_axis("system")

@@ -1,0 +1,57 @@
+"""A network of the reader's own, checked and trained without Jupyter."""
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from mnist_lib.experiments import find, own_network
+
+
+def check(options: argparse.Namespace) -> int:
+    """Say what is wrong with a network, train it on folds, and print a report to copy.
+
+    Args:
+        options: file, network (a name in it, or None), epochs, folds, no_train, against, device.
+
+    Returns:
+        0, or 1 if the network has a fault.
+
+    Raises:
+        ValueError: for a file that does not load, or that has no such network.
+    """
+    network = network_in(options.file, options.network)
+    recipe, step = own_network.own_recipe(network, epochs=options.epochs), find(options.against)
+    remarks = own_network.check(recipe)
+    print(remarks, flush=True)
+    if any(remark.holds is False for remark in remarks):
+        return 1
+    print(own_network.facts(recipe), flush=True)
+    folds = 0 if options.no_train else options.folds
+    print(own_network.report(own_network.train(recipe, folds, device=options.device), step))
+    return 0
+
+
+def network_in(file: Path, name: str | None) -> Callable[[], nn.Module]:
+    """The class or function of this name in a file; without a name, its only network."""
+    spec = importlib.util.spec_from_file_location(f"own_{file.stem}", file)
+    if spec is None or not file.is_file():
+        raise ValueError(f"there is no Python file {file}")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.resolve().parent))  # for what the file imports
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # whatever somebody's file may raise
+        raise ValueError(f"{file} does not load: {type(error).__name__}: {error}") from None
+    own = [each for each in vars(module).values() if getattr(each, "__module__", "") == spec.name]
+    found = [
+        each.__name__ for each in own if isinstance(each, type) and issubclass(each, nn.Module)
+    ]
+    names = [name] if name else found
+    if len(names) != 1 or not callable(getattr(module, names[0], None)):
+        reason = f"has the networks {', '.join(found) or '(none)'}"
+        raise ValueError(f"{file} {reason}: name one by --network, a class or a function")
+    return getattr(module, names[0])

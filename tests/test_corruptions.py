@@ -1,0 +1,171 @@
+"""Page 14: digits are corrupted as asked, and what is measured of them is right and kept."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.experiments import corruptions, find, out_of_distribution
+from mnist_lib.experiments.calibration import calibration_error, reliability
+from mnist_lib.experiments.corruptions import CLEAN, CORRUPTIONS, LEVELS, NEUTRAL
+from mnist_lib.experiments.drawing import to_digit
+from mnist_lib.journey import SMALL
+from mnist_lib.records import load_checkpoint, records_of, save
+from mnist_lib.train import fit
+
+# ---- corruptions --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bars() -> torch.Tensor:
+    """Four vertical bars, 4 pixels wide and 14 high, in the middle."""
+    images = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
+    images[:, :, 7:21, 12:16] = 255
+    return images
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_neutral_strength_changes_nothing_and_more_of_it_more(name, digits):
+    (corrupt, strengths), images = CORRUPTIONS[name], digits.test_images[:40]
+    before, neutral = images.clone(), NEUTRAL[name]
+    assert torch.equal(corrupt(images, neutral), images)
+    for side in (-1, 1):
+        ordered = sorted((s for s in strengths if (s - neutral) * side > 0), key=lambda s: s * side)
+        changes = [(corrupt(images, s).float() - images).abs().mean() for s in ordered]
+        assert changes == sorted(set(changes))
+    assert corrupt(images, strengths[0]).dtype == torch.uint8
+    assert torch.equal(images, before)
+
+
+def test_neighbours_are_shifted_to_the_right_down_left_and_up(bars):
+    places = [(0, 2), (2, 0), (0, -2), (-2, 0)]
+    for image, place in zip(corruptions.shifted(bars, 2), places, strict=True):
+        assert torch.equal(image, bars[0].roll(place, (1, 2)))
+
+
+def test_neighbours_are_rotated_against_each_other(bars):
+    lying, leaning = corruptions.rotated(bars, 90).float(), corruptions.rotated(bars, 20).float()
+    assert torch.allclose(lying[0], bars[0].transpose(1, 2).float(), atol=1)
+    assert torch.allclose(leaning[0], leaning[1].flip(2), atol=1)
+    top = leaning[0, 0, 8]
+    assert (top * torch.arange(28)).sum() / top.sum() > 14.5  # clockwise: its head to the right
+
+
+def test_strokes_and_digits_grow_by_what_is_asked_for(bars):
+    for pixels in range(-2, 4):
+        row = corruptions.thickened(bars, pixels)[0, 0, 14]
+        assert (row > 0).sum() == 4 + pixels
+    rows = (corruptions.scaled(bars, 1.5)[0, 0, :, 13] > 127).nonzero().float()
+    assert len(rows) == pytest.approx(21, abs=1) and rows.mean() == pytest.approx(13.5, abs=0.5)
+
+
+def test_noise_has_its_deviation_and_is_the_same_every_time():
+    grey = torch.full((50, 1, 28, 28), 128, dtype=torch.uint8)
+    noisy = corruptions.noisy(grey, 0.1)
+    assert noisy.float().std() == pytest.approx(25.5, rel=0.03)
+    assert torch.equal(noisy, corruptions.noisy(grey, 0.1))
+
+
+# ---- calibration --------------------------------------------------------------------------------
+
+
+def test_the_calibration_error_is_the_weighted_distance_of_the_bins():
+    confidence = torch.tensor([1.0] * 6 + [0.65] * 4)
+    right = torch.tensor([True] * 3 + [False] * 3 + [True] * 4)
+    # 100 % sure and 50 % right, six times; 65 % sure and all right, four times
+    assert calibration_error(confidence, right) == pytest.approx(0.6 * 0.5 + 0.4 * 0.35)
+    table = reliability(confidence, right)
+    assert (list(table["count"]), list(table["accuracy"])) == ([4, 6], [1.0, 0.5])
+
+
+# ---- measured -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(tiny, synthetic, monkeypatch):
+    """Two recorded networks of the test's own, and digits to show them."""
+    monkeypatch.setenv("MNIST_LIB_RENEW", "1")  # measurements and records go into one folder
+    for seed in (1, 2):
+        save(fit(tiny, synthetic, seed=seed, device="cpu", quiet=True))
+    return [(tiny, 1), (tiny, 2)], synthetic.test_images[:60], synthetic.test_labels[:60]
+
+
+def test_what_is_measured_is_kept_and_not_measured_again(trained, results, monkeypatch):
+    networks, images, labels = trained
+    with monkeypatch.context() as patched:  # a shortened run keeps nothing
+        patched.setenv("MNIST_LIB_SHORT", "1")
+        table = corruptions.measured(networks, images, labels)
+    assert len(table) == 2 * (1 + len(LEVELS)) and not (results / "corruptions.json").exists()
+    corruptions.measured(networks, images, labels)
+    monkeypatch.setattr(corruptions, "judge", None)  # whatever is measured now fails
+    again = corruptions.measured(networks, images, labels)
+    key = ["seed", "corruption", "strength"]
+    ordered = [each.sort_values(key, ignore_index=True) for each in (again, table)]
+    pd.testing.assert_frame_equal(*ordered, check_dtype=False)
+
+
+def test_other_weights_are_measured_anew_and_replace_the_old_rows(trained, monkeypatch):
+    networks, images, labels = trained
+    first = corruptions.measured(networks, images, labels)
+    corruptions.record(first.iloc[:1].assign(recipe="00-other"))
+    model = load_checkpoint(*networks[1])
+    monkeypatch.setattr(corruptions, "load_checkpoint", lambda recipe, seed: model)
+    second = corruptions.measured(networks[:1], images, labels)
+    kept = corruptions.recorded()
+    assert sum(kept["recipe"] == "00-other") == 1 and len(kept) == len(first) + 1
+    assert set(kept["weights"][kept["recipe"] == "00-tiny"]) == set(second["weights"])
+
+
+def test_a_damaged_file_is_named(results):
+    results.mkdir()
+    for content in ("", "[1]", '[{"recipe": "06-one-cycle"}]'):
+        (results / "corruptions.json").write_text(content)
+        with pytest.raises(ValueError, match="corruptions.json has no table of measurements"):
+            corruptions.recorded()
+
+
+@pytest.fixture
+def committed(monkeypatch) -> pd.DataFrame:
+    """The committed measurements; records and checkpoints are the committed ones, too."""
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+    return corruptions.recorded()
+
+
+def test_the_committed_table_is_of_the_committed_weights(committed):
+    assert not committed.duplicated(["recipe", "seed", "corruption", "strength"]).any()
+    for (name, seed, weights), rows in committed.groupby(["recipe", "seed", "weights"]):
+        recipe = find(name)
+        model = load_checkpoint(recipe, seed)
+        assert corruptions.hash_of(model) == weights, "trained anew: run page 14 with --renew"
+        assert set(zip(rows["corruption"], rows["strength"], strict=True)) == {CLEAN, *LEVELS}
+        (record,) = [record for record in records_of(recipe) if record["seed"] == seed]
+        clean = corruptions.values_at(rows, recipe, CLEAN, "accuracy")[seed]
+        assert clean == pytest.approx(record["history"][-1]["test_accuracy"], abs=3e-4)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_the_committed_table_can_be_measured_again(committed, digits, name):
+    """One strength of each; on another processor a digit on the border may go the other way."""
+    (corrupt, strengths), model = CORRUPTIONS[name], load_checkpoint(SMALL, 11)
+    images = corrupt(digits.test_images, strengths[1])
+    for column, value in corruptions.judge(model, images, digits.test_labels).items():
+        recorded = corruptions.values_at(committed, SMALL, (name, strengths[1]), column)[11]
+        assert recorded == pytest.approx(value, abs=5e-4)
+
+
+# ---- drawings and letters -----------------------------------------------------------------------
+
+
+def test_drawings_and_letters_become_digits_of_the_usual_size():
+    pictures = out_of_distribution.drawings()
+    drawn = out_of_distribution.as_digits(pictures)
+    for image, ink in zip(drawn, pictures, strict=True):
+        assert np.array_equal(image[0], to_digit(ink[0].numpy()))  # as on the drawing pad
+    written = out_of_distribution.letters("AX").flatten(0, 1)
+    assert len(written) == 2 * len(out_of_distribution.FONTS)
+    assert len(written.flatten(1).unique(dim=0)) == len(written)  # each font is another
+    for image in torch.cat([drawn, written]):
+        rows, columns = (image[0] > 25).nonzero().T
+        longer = max(np.ptp(rows.numpy()), np.ptp(columns.numpy())) + 1
+        assert image.dtype == torch.uint8 and 18 <= longer <= 20

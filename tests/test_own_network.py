@@ -1,0 +1,320 @@
+"""Networks as course repositories have them, right and wrong, and the sentence for each."""
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from made_up import tiny_network, validation_run
+from torch import nn
+
+from mnist_lib import journey, models
+from mnist_lib.commands.check import network_in
+from mnist_lib.commands.main import main
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.experiments import own_network
+from mnist_lib.experiments.own_network import check, own_recipe, report, rules, train
+from mnist_lib.recipes import SGD, Constant
+from mnist_lib.records import records_of, save
+from mnist_lib.results import effect
+
+# ---- five networks, rewritten -------------------------------------------------------------------
+
+
+class Averaged(nn.Module):
+    """A usual course solution: 3x3 layers, 1x1 transition, average, log-softmax. It is right."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = [(1, 8), (8, 12), (12, 10), (10, 12), (12, 12), (12, 10)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 3), nn.ReLU(), nn.BatchNorm2d(b)) for a, b in sizes
+        )
+        self.transition, self.last = nn.Conv2d(10, 10, 1), nn.Conv2d(10, 10, 1)
+
+    def forward(self, x):
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            x = F.max_pool2d(self.transition(x), 2) if number == 2 else x
+        return F.log_softmax(self.last(F.adaptive_avg_pool2d(x, 1)).view(-1, 10), dim=-1)
+
+
+class TwoLayers(nn.Module):
+    """The first example of many courses: too large, and its dropout never stops."""
+
+    def __init__(self, stops=False):
+        super().__init__()
+        self.stops = stops
+        self.conv1, self.conv2 = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
+        self.fc1, self.fc2 = nn.Linear(320, 50), nn.Linear(50, 10)
+
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(self.conv1(x), 2))
+        x = F.relu(F.max_pool2d(self.conv2(x), 2)).view(-1, 320)
+        x = F.dropout(F.relu(self.fc1(x)), training=self.training or not self.stops)
+        return self.fc2(x)
+
+
+class Flattened(nn.Module):
+    """It forgets that its map is 4x4: view(-1, 10) makes sixteen rows of each digit."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 5, 3), nn.ReLU(), nn.Conv2d(8, 10, 5))
+
+    def forward(self, x):
+        return self.layers(x).view(-1, 10)
+
+
+class Branches(nn.Module):
+    """Two kernels side by side, softmax at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.small = nn.Conv2d(1, 6, 3, stride=2, padding=1)
+        self.large = nn.Conv2d(1, 6, 5, stride=2, padding=2)
+        self.norm, self.head = nn.BatchNorm2d(12), nn.Linear(12, 10)
+
+    def forward(self, x):
+        x = torch.cat([self.small(x), self.large(x)], dim=1)
+        return F.softmax(self.head(self.norm(x).relu().mean((2, 3))), dim=1)
+
+
+class WithFeatures(nn.Module):
+    """It returns what it computed on the way, too, and its last layer is a ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(1, 10, 7, stride=3), nn.Linear(10, 10)
+
+    def forward(self, x):
+        features = self.body(x).relu().amax((2, 3))
+        return self.head(features), features
+
+
+def crossed(network, **changes) -> list[str]:
+    """The sentences marked ✗."""
+    return [each.sentence for each in check(own_recipe(network, **changes)) if each.holds is False]
+
+
+def test_a_right_network_passes_and_its_log_softmax_is_called_harmless():
+    found = check(own_recipe(Averaged))
+    assert [each.holds for each in found] == [True, None, True]
+    assert "log-softmax at the end is harmless" in str(found)
+    assert "No receptive field: 22 cells became 11" in own_network.facts(own_recipe(Averaged))
+
+
+@pytest.mark.parametrize(
+    "network, part",
+    [
+        (TwoLayers, "F.dropout needs training=self.training"),
+        (Flattened, "112 digits give the shape (1792, 10). A view(-1, n) with the wrong n"),
+        (Branches, "A softmax at the end keeps the loss above 1.46."),
+        (WithFeatures, "forward returns a tuple."),
+    ],
+)
+def test_a_wrong_network_gets_one_sentence(network, part):
+    (sentence,) = crossed(network)
+    assert part in sentence
+
+
+# ---- single faults ------------------------------------------------------------------------------
+
+
+class Around(nn.Module):
+    """A small right network, with a function after it."""
+
+    def __init__(self, function, *others):
+        super().__init__()
+        self.body, self.function = tiny_network(), function
+        self.others = nn.ModuleList(others)
+
+    def forward(self, x):
+        return self.function(self.body(x))
+
+
+def in_a_list():
+    network = tiny_network()
+    network.branches = [nn.Linear(1, 1)]
+    return network
+
+
+flat, nets = nn.Flatten, nn.Sequential
+own_statistics = partial(nn.BatchNorm1d, 10, track_running_stats=False)
+
+
+@pytest.mark.parametrize(
+    "network, part",
+    [
+        (lambda: Around(torch.sigmoid), "A sigmoid at the end"),
+        (lambda: Around(torch.tanh), "A tanh at the end keeps the loss above 0.80"),
+        (lambda: Around(lambda x: x[:, :9]), "A digit gives the shape (9,)"),
+        (lambda: nets(nn.Conv2d(1, 10, 28)), "A digit gives the shape (10, 1, 1)"),
+        (lambda: Around(lambda x: x / 0), "NaN or infinite"),
+        (lambda: Around(lambda x: x.unsqueeze(2).squeeze()), "squeeze() removes the batch"),
+        (lambda: Around(lambda x: x - x.mean(0)), "depend on its batch"),
+        (lambda: nets(flat(), nn.Linear(784, 10), own_statistics()), "track_running_stats=False?"),
+        (lambda: Around(nn.Identity(), nn.Linear(3, 4)), "does not use others.0.weight"),
+        (lambda: nets(flat(), nn.Linear(700, 10)), "expects 700 numbers of a digit and gets 784"),
+        (lambda: nets(nn.Conv2d(3, 10, 3)), "to have 3 channels, but got 1"),
+        (lambda: Around(lambda x: x.view(-1, 7, 10)[0]), "give the shape (7, 10)"),
+        (lambda: Around(lambda x: x.view(113, -1)), "flatten(1) keeps one row for each digit"),
+        (lambda: nets(nn.AvgPool2d(28), flat()), "no parameters to train"),
+        (lambda: nets(flat(), nn.BatchNorm1d(784)), "A digit gives the shape (784,)"),
+        (lambda width: None, "missing 1 required positional argument"),
+        (in_a_list, "PyTorch sees no layer of the list branches"),
+        (lambda: Around(lambda x: nn.Linear(10, 10)(x)), "layers belong in __init__"),
+        (lambda: Around(lambda x: F.dropout(x, 0.01)), "F.dropout needs training=self.training"),
+    ],
+)
+def test_each_fault_gets_its_sentence(network, part):
+    (sentence,) = crossed(network)
+    assert part in sentence
+
+
+def test_a_relu_at_the_end_is_remarked_through_the_average_and_nothing_is_at_a_linear_layer():
+    def ending():
+        return nets(nn.Conv2d(1, 10, 9), nn.ReLU(), nn.AdaptiveAvgPool2d(1), flat())
+
+    assert "A ReLU at the end" in str(check(own_recipe(ending)))
+    assert all(each.holds for each in check(own_recipe(tiny_network)))
+
+
+def test_a_last_batch_of_one_is_a_fault_only_where_there_is_one():
+    def normalised():
+        return nets(nn.Conv2d(1, 10, 28), nn.BatchNorm2d(10), flat())
+
+    assert "Has the last batch one digit" in crossed(normalised, batch_size=11)[0]
+    assert not crossed(normalised)
+
+
+def test_checking_leaves_the_random_numbers_as_they_were():
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    check(own_recipe(Averaged))
+    assert torch.rand(1) == expected
+
+
+# ---- training, rules, report --------------------------------------------------------------------
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
+
+
+def test_recorded_folds_are_not_trained_again(short, capsys):
+    recipe = own_recipe(tiny_network, epochs=2)
+    train(recipe, 1)
+    first = capsys.readouterr().out
+    train(recipe, 2)
+    assert first.count("epoch ") == capsys.readouterr().out.count("epoch ") == 2
+    assert [(r["seed"], r["fold"]) for r in records_of(recipe)] == [(11, 1), (12, 2)]
+    assert not any(record["sizes"]["test"] for record in records_of(recipe))
+
+
+def test_a_network_with_a_fault_is_not_trained():
+    with pytest.raises(ValueError, match="mended: forward returns a tuple"):
+        train(own_recipe(WithFeatures), 1)
+
+
+def test_a_loss_that_is_no_number_is_explained(short):
+    wild = own_recipe(tiny_network, epochs=1, optimizer=SGD(1e9), schedule=Constant())
+    with pytest.raises(FloatingPointError, match="the learning rate is probably too high"):
+        train(wild, 1)
+
+
+def test_the_same_network_as_a_step_has_its_records(monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = models.lean(20)
+
+        def forward(self, images):
+            return self.layers(images)
+
+    recipe = train(own_recipe(Mine), 5)
+    assert recipe is journey.SMALL and "of 08-small" in capsys.readouterr().out
+    assert f"06-one-cycle: {effect(recipe, journey.BEST)} points" in report(recipe)
+
+
+def test_rules_name_the_layer_with_most_parameters():
+    size, epochs, accuracy = rules(own_recipe(lambda: TwoLayers(stops=True), epochs=20))
+    assert size.sentence == "fewer than 8,000 parameters: 21,840; fc1.weight has 16,000 of them"
+    assert (size.holds, epochs.holds, accuracy.holds) == (False, False, None)
+
+
+def test_a_report_compares_on_common_folds_and_needs_five_for_a_verdict():
+    recipe, numbers = own_recipe(tiny_network), [0.995, 0.9951, 0.9953, 0.9948, 0.9952]
+    assert "not trained yet" in report(recipe)
+    for seed, accuracy in enumerate(numbers, start=11):
+        run = validation_run(recipe, seed, accuracy, clean=0.999, earlier=0.994)
+        save(run)
+        save(validation_run(journey.BEST, seed, 0.99, clean=0.999))
+        if seed == 11:
+            assert (
+                "On 1 folds in common with 06-one-cycle: +0.50 points. A verdict needs five"
+                in report(recipe)
+            )
+    assert "not compared with itself" in report(journey.BEST)
+    text = report(recipe)
+    assert (
+        "points, more accurate." in text
+        and "0.39% more of the validation digits: overfitting" in text
+    )
+    assert "three epochs: 5 of 5 folds" in text
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Target", "## Result", "## Analysis"
+    ]  # fmt: skip
+
+
+# ---- the command --------------------------------------------------------------------------------
+
+FILE = """
+from torch import nn
+
+class Block(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+
+def two():
+    return nn.Sequential(Block(), nn.ReLU())
+"""
+
+
+def test_the_command_checks_trains_and_reports(short, tmp_path, capsys):
+    file = tmp_path / "my_network.py"
+    file.write_text(FILE)
+    assert main(["check", str(file), "--epochs", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "epoch  1/1" in shown and "Total params: 7,850" in shown and "## Analysis" in shown
+    assert main(["check", str(file), "--epochs", "1", "--no-train"]) == 0
+    assert "epoch  1/1" not in capsys.readouterr().out
+    assert network_in(file, "two")()(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    "text, arguments, code, part",
+    [
+        (FILE.replace("784", "700"), [], 1, "expects 700 numbers of a digit and gets 784"),
+        (FILE.replace("def two", "class Other(Block): pass\ndef two"), [], 2, "Block, Other"),
+        (FILE, ["--network", "three"], 2, "name one by --network"),
+        ("x = (", [], 2, "does not load: SyntaxError"),
+        ("exit(3)", [], 2, "does not load: SystemExit"),
+        (FILE, ["--against", "06-onecycle"], 2, "06-one-cycle"),
+    ],
+)
+def test_a_bad_file_gets_a_sentence(text, arguments, code, part, tmp_path, capsys):
+    file = tmp_path / "my_network.py"
+    file.write_text(text)
+    assert main(["check", str(file), "--no-train", *arguments]) == code
+    found = capsys.readouterr()
+    assert part in found.out + found.err
+
+
+def test_a_missing_file_gets_a_sentence(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "none.py")]) == 2
+    assert "there is no Python file" in capsys.readouterr().err

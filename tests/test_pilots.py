@@ -1,0 +1,144 @@
+"""Pilots were tried on folds alone, their records are found, and small networks use few numbers."""
+
+from collections import defaultdict
+from importlib import import_module
+
+import optuna
+import pytest
+import torch
+from torch import nn
+
+from mnist_lib import journey, models
+from mnist_lib.data import normalise, to_float
+from mnist_lib.engine.fingerprint import computation
+from mnist_lib.engine.machine import PROJECT
+from mnist_lib.experiments import all_recipes, find, pilots, speed, systems
+from mnist_lib.experiments import small_networks as networks
+from mnist_lib.recipes import Recipe
+from mnist_lib.records import load_records, records_of
+from mnist_lib.summary import count_parameters
+
+RESULTS = PROJECT / "results"
+
+# ---- names and records --------------------------------------------------------------------------
+
+
+def test_a_name_means_one_recipe():
+    """In any case, because some file systems do not tell the folders of records apart."""
+    named = {}
+    for module in (journey, systems, pilots, speed):
+        for value in vars(module).values():
+            for recipe in value if isinstance(value, list) else [value]:
+                if isinstance(recipe, Recipe):
+                    assert named.setdefault(recipe.name.lower(), recipe) is recipe
+    assert sorted(named) == sorted(recipe.name.lower() for recipe in all_recipes())
+
+
+def test_every_committed_record_is_found_under_the_name_of_its_recipe():
+    files = defaultdict(set)
+    for path in RESULTS.glob("[rv]*/*/seed-*.json"):
+        files[path.parent.name].add(int(path.stem.removeprefix("seed-")))
+    found = {
+        recipe.name: {record["seed"] for record in records_of(recipe, RESULTS)}
+        for recipe in all_recipes()
+    }
+    assert {name: seeds for name, seeds in found.items() if seeds} == files
+
+
+def test_no_validation_run_has_seen_a_test_digit():
+    records = [record for record in load_records(RESULTS) if not record["sizes"]["test"]]
+    assert records
+    for record in records:
+        assert record["sizes"] == {"train": 54_000, "validation": 6_000, "test": 0}
+        assert record["fold"] == (record["seed"] - 1) % 10 + 1
+        assert not any("test" in name for row in record["history"] for name in row)
+
+
+def test_a_recipe_is_found_in_any_case_and_near_names_are_told():
+    assert find("s4-6") is systems.S4_6 and find("12-ACCURATE") is pilots.ACCURATE
+    with pytest.raises(ValueError, match="no recipe '06-one'; near it are 06-one-cycle$"):
+        find("06-one")
+    with pytest.raises(ValueError, match="no recipe 'S9'") as refused:
+        find("S9")
+    assert str(refused.value).count(",") < 5
+
+
+# ---- pilots -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["NETWORKS", "AUGMENTATIONS", "ABLATIONS", "SECOND_06", "SECOND_08"]
+)
+def test_pilots_differ_in_one_setting_from_the_first_of_them(name):
+    first, *others = getattr(pilots, name)
+    assert len({recipe.fingerprint() for recipe in others} - {first.fingerprint()}) == len(others)
+    for recipe in others:
+        before, after = first.settings(), recipe.settings()
+        assert sum(before[setting] != after[setting] for setting in before) == 1
+
+
+@pytest.mark.parametrize(
+    "recipes, limit",
+    [
+        (pilots.NETWORKS + pilots.BELOW_8000 + [pilots.ACCURATE], 7_999),
+        (pilots.AT_MOST_2000 + [pilots.TWO_THOUSAND], 2_000),
+        (pilots.AT_MOST_1000 + [pilots.ONE_THOUSAND], 1_000),
+    ],
+)
+def test_the_networks_are_small_enough(recipes, limit):
+    assert max(count_parameters(recipe.network()) for recipe in recipes) <= limit
+
+
+def test_what_was_chosen_is_what_the_journey_takes():
+    assert pilots.EARLY.operations == journey.BEST.operations
+    assert pilots.MILD.fingerprint() == journey.BEST.fingerprint()
+
+
+# ---- small networks -----------------------------------------------------------------------------
+
+
+def slant(images: torch.Tensor) -> torch.Tensor:
+    """By how many pixels the ink leans to the left for each pixel that it is lower, (n,)."""
+    ink = (images[:, 0] - images.amin()).double()
+    at = torch.arange(28.0).double()
+    total = ink.sum((1, 2))
+    x, y = (ink.sum(1) @ at) / total, (ink.sum(2) @ at) / total
+    down, across = at[:, None] - y[:, None, None], at - x[:, None, None]
+    return (ink * down * across).sum((1, 2)) / (ink * down**2).sum((1, 2))
+
+
+@pytest.fixture
+def images(digits) -> torch.Tensor:
+    return normalise(to_float(digits.train_images[:200]))
+
+
+def test_a_deskewed_digit_does_not_lean(images):
+    before, after = slant(images).abs(), slant(networks.Deskew()(images)).abs()
+    assert before.mean() > 0.2 and after.mean() < 0.03
+    blank = normalise(torch.zeros(2, 1, 28, 28))
+    torch.testing.assert_close(networks.Deskew()(blank), blank)
+
+
+@pytest.mark.parametrize("is_residual", [False, True])
+def test_shared_weights_are_applied_with_a_normalisation_of_each_use(is_residual):
+    convolution = nn.Conv2d(7, 7, 3, padding=1, bias=False)
+    shared, maps = networks.WeightSharing(convolution, 7, 2, is_residual), torch.randn(4, 7, 6, 6)
+    assert count_parameters(shared) == 9 * 7 * 7 + 2 * 2 * 7
+    expected = maps
+    for norm in shared.norms:
+        expected = (norm(convolution(expected)) + (expected if is_residual else 0)).relu()
+    torch.testing.assert_close(shared(maps), expected)
+
+
+def test_the_early_family_holds_the_network_of_the_journey():
+    assert computation(networks.early_pooling) == computation(models.normalised)
+
+
+@pytest.mark.parametrize("name", ["below_8000", "at_most_2000", "at_most_1000"])
+def test_all_that_a_space_suggests_keeps_the_limit_and_gives_ten_logits(name):
+    space = import_module(f"mnist_lib.experiments.{name}")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(4):
+        network = space.suggest(study.ask()).network()
+        assert count_parameters(network) <= space.MAX_PARAMETERS
+        assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)

@@ -1,0 +1,263 @@
+"""README and docs say what the records hold: computed here once more, from the JSON files alone.
+
+Nothing is imported from mnist_lib, so a mistake in its tables would show. A printed number may be
+half a unit of its last digit away from what is computed.
+"""
+
+import json
+import math
+import re
+from itertools import chain
+from pathlib import Path
+from statistics import mean, median, stdev
+
+import pytest
+from scipy.stats import t
+
+PROJECT = Path(__file__).parent.parent
+RESULTS = PROJECT / "results"
+MARKS = {True: "✓", False: "✗"}
+OF_PAGE = {
+    "01": "01-plain", "02": "02-skeleton", "03": "03-batch-norm", "04": "04-dropout",
+    "05": "05-augmentation", "06": "06-one-cycle", "07": "07-wider", "08": "08-small",
+    "11": "11-sooner", "12": "12-accurate", "13": "13-one-thousand",
+}  # fmt: skip
+
+
+def text(name: str) -> str:
+    return (PROJECT / name).read_text("utf-8")
+
+
+def region(name: str, mark: str) -> str:
+    found = re.search(f"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", text(name), re.DOTALL)[1]
+    assert found.strip(), f"{name}: nothing between the marks of {mark}; run the report"
+    return found
+
+
+def rows(name: str, mark: str) -> list[dict[str, str]]:
+    """A generated table, one dict a row."""
+    lines = [line for line in region(name, mark).splitlines() if line.startswith("|")]
+    heads, _, *cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    return [dict(zip(heads, row, strict=True)) for row in cells]
+
+
+def numbers(cell: str) -> list[float]:
+    return [float(n.replace(",", "")) for n in re.findall(r"[-+]?\d[\d,]*(?:\.\d+)?", cell)]
+
+
+def assert_says(cell: str, *values: float) -> None:
+    """The numbers of a cell are these, as far as it prints them."""
+    found = numbers(cell)
+    assert len(found) == len(values), f"'{cell}' and {values}"
+    for number, value in zip(found, values, strict=True):
+        assert abs(number - value) < 0.005 + 1e-9, f"'{cell}' and {values}"
+
+
+# ---- from the records ---------------------------------------------------------------------------
+
+
+def records(name: str, kind: str = "runs") -> dict[int, dict]:
+    """The records of a recipe by seed, all of one version."""
+    found = [json.loads(p.read_text("utf-8")) for p in (RESULTS / kind / name).glob("*.json")]
+    assert len({record["fingerprint"] for record in found}) <= 1, f"several versions of {name}"
+    return {record["seed"]: record for record in sorted(found, key=lambda each: each["seed"])}
+
+
+def last(name: str, column: str, kind: str = "runs") -> dict[int, float]:
+    """A column of the last epoch, in percent, by seed."""
+    return {seed: 100 * r["history"][-1][column] for seed, r in records(name, kind).items()}
+
+
+def spread(values) -> list[float]:
+    """Mean and standard deviation."""
+    return [mean(values), stdev(values)]
+
+
+def ends(values, factor: float = 1.0) -> tuple[float, float]:
+    """Ends of the 95 % interval of the mean."""
+    half = factor * t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return mean(values) - half, mean(values) + half
+
+
+def on_folds(ours: dict[int, float], theirs: dict[int, float]) -> tuple[list[float], str]:
+    """Mean and interval (Nadeau and Bengio 2003) of paired differences, and the verdict."""
+    pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    low, high = ends(pairs, math.sqrt(1 + len(pairs) * 6_000 / 54_000))
+    largest = max(-low, high)
+    if len(pairs) < 5:
+        word = "too few pairs"
+    elif low > 0 or high < 0:
+        word = "helps" if low > 0 else "hurts"
+    else:
+        word = f"no difference larger than {largest:.2f}" if largest <= 0.1 else "undecided"
+    return [mean(pairs), low, high], word
+
+
+# ---- the tables ---------------------------------------------------------------------------------
+
+
+def test_the_ledger():
+    table = rows("docs/ledger.md", "ledger")
+    assert [row["step"] for row in table] == list(dict.fromkeys(row["step"] for row in table))
+    assert {row["step"] for row in table} == {path.name for path in RESULTS.glob("runs/0*")}
+    for row in table:
+        name, runs = row["step"], records(row["step"])
+        first = next(iter(runs.values()))
+        tested, validated = (last(name, f"{part}_accuracy") for part in ("test", "validation"))
+        errors = [round(10_000 - 100 * accuracy) for accuracy in tested.values()]
+        clean = [100 * run["clean_train_accuracy"] - tested[seed] for seed, run in runs.items()]
+        assert_says(row["parameters"], first["parameters"])
+        assert_says(row["epochs"], len(first["history"]))
+        assert_says(row["test accuracy"], *spread(tested.values()))
+        assert_says(row["seeds"], len(runs))
+        assert_says(row["errors of 10,000"], min(errors), max(errors))
+        assert_says(row["validation"], *spread(validated.values()))
+        assert_says(row["clean train − test"], mean(clean))
+        if first["parent"]:
+            effect, word = on_folds(validated, last(first["parent"], "validation_accuracy"))
+            assert_says(row["effect on validation"], *effect)
+            assert row["the change"] == word
+        else:
+            assert row["effect on validation"] == row["the change"] == "–"
+
+
+def test_the_ablations():
+    first, *others = rows("docs/ledger.md", "ablations")
+    reference = last(first["recipe"], "validation_accuracy", "validation")
+    assert len(others) == 5 and first["verdict"] == "–"
+    for row in [first, *others]:
+        runs = last(row["recipe"], "validation_accuracy", "validation")
+        assert_says(row["folds"], len(runs))
+        assert_says(row["validation"], *spread(runs.values()))
+        if row is not first:
+            effect, word = on_folds(runs, reference)
+            assert_says(row["against the first"], *effect)
+            assert row["verdict"] == word
+
+
+def test_the_systems():
+    facts, table = json.loads(text("results/published.json")), rows("docs/systems.md", "systems")
+    variances, freedom, seen = 0.0, 0, set()
+    for row in table:  # two names of one recipe count once
+        runs = {(r["fingerprint"], s): r for s, r in records(row["system"]).items()}
+        new = [r["history"][-1]["test_accuracy"] for key, r in runs.items() if key not in seen]
+        seen |= {*runs}
+        if len(new) > 1:
+            variances += (len(new) - 1) * stdev(new) ** 2 / (mean(new) * (1 - mean(new)) / 10_000)
+            freedom += len(new) - 1
+    for row in table:
+        log = facts[row["system"]]["log_test_accuracy"]
+        runs = records(row["system"]).values()
+        tested = [*last(row["system"], "test_accuracy").values()]
+        assert_says(row["here"], *(spread(tested) if len(tested) > 1 else tested))
+        assert_says(row["seeds"], len(runs))
+        if not log:
+            claim = 100 * facts[row["system"]]["own_test_accuracy"]
+            assert_says(row["difference"], mean(tested) - claim)
+            assert row["verdict"] == "–"
+            continue
+        ours = [run["history"][len(log) - 1]["test_accuracy"] for run in runs]
+        binomial = mean(ours) * (1 - mean(ours)) / 10_000
+        deviation = math.sqrt(variances / freedom * binomial * (1 + 1 / len(ours)))
+        gap, half = mean(ours) - log[-1], t.ppf(0.975, freedom) * deviation
+        assert_says(row["difference"], *(100 * end for end in (gap, gap - half, gap + half)))
+        word = "compatible with" if abs(gap) <= half else "outside"
+        assert row["verdict"] == f"{word} our runs"
+
+
+# ---- README -------------------------------------------------------------------------------------
+
+
+def meets(name: str) -> bool:
+    """Whether the runs meet the target that was registered last."""
+    entries = [each for each in json.loads(text("results/registered.json"))]
+    target = [entry["target"] for entry in entries if entry["recipe"] == name][-1]
+    runs, tested = (
+        records(name),
+        [r["history"][-1]["test_accuracy"] for r in records(name).values()],
+    )
+    lowest = [
+        min(row["test_accuracy"] for row in run["history"][-target["last_epochs"] :])
+        for run in runs.values()
+    ]
+    # exact to 1e-9: the mean of equal numbers may be a little less
+    limits = {
+        "max_parameters": -max(run["parameters"] for run in runs.values()),
+        "max_epochs": -max(len(run["history"]) for run in runs.values()),
+        "mean_accuracy": mean(tested) + 1e-9,
+        "lower_end": ends(tested)[0] + 1e-9,
+    }
+    found = [
+        abs(value) <= target[part] if value < 0 else value >= target[part]
+        for part, value in limits.items()
+        if target[part] is not None
+    ]
+    if target["test_accuracy"] is not None:
+        reached = sum(accuracy >= target["test_accuracy"] for accuracy in lowest)
+        found.append(reached >= math.ceil(target["of_seeds"] * len(runs)))
+    return all(found)
+
+
+def test_the_pages():
+    pages = {}
+    for line in region("README.md", "pages").splitlines()[2:]:
+        *_, accuracy, verdict = (cell.strip() for cell in line.strip("|").split("|"))
+        pages[re.search(r"notebooks/(\d\d)_", line)[1]] = accuracy, verdict
+    assert len(pages) == 14
+    for page, (accuracy, verdict) in pages.items():
+        if page not in OF_PAGE:
+            assert accuracy == verdict == "–"
+            continue
+        assert_says(accuracy, *spread(last(OF_PAGE[page], "test_accuracy").values()))
+        assert verdict == MARKS[meets(OF_PAGE[page])]
+
+
+def kept(name: str) -> int:
+    """How many seeds have 99.40 % in each of the last three epochs."""
+    ends = [run["history"][-3:] for run in records(name).values()]
+    return sum(min(row["test_accuracy"] for row in end) >= 0.994 for end in ends)
+
+
+def test_the_goal():
+    found = region("README.md", "goal")
+    name = re.search(r"seeds\*\* of (\S+) reach it", found)[1]
+    runs, tested = records(name), last(name, "test_accuracy").values()
+    first, minutes = next(iter(runs.values())), [run["seconds"] / 60 for run in runs.values()]
+    assert first["parameters"] < 8_000 and len(first["history"]) <= 15
+    said = found.replace(name, "").replace("95 %", "")
+    counted = [kept(name), len(runs), *spread(tested), *ends([*tested]), len(runs)]
+    size = [first["parameters"], len(first["history"])]
+    assert_says(said.split(", 15 epochs")[0] + ", 15 epochs", *counted, *size)
+    (shown,) = numbers(said.split("15 epochs")[1])
+    assert abs(shown - median(minutes)) < 0.051
+    shares = {each: kept(each) / len(records(each)) for each in OF_PAGE.values()}
+    assert kept(name) / len(runs) >= max(shares.values())
+
+
+ANNOUNCED = re.compile(
+    r"(\S+) has a test accuracy of (\S+ % \(standard deviation \S+, )95 % (interval of the mean "
+    r"\S+ to \S+, \d+ seeds\)) after the last of (\d+) epochs, (\d+–\d+) errors of 10,000, with "
+    r"(\S+) parameters"
+)
+
+
+def test_every_announced_result():
+    found = [*chain(*(ANNOUNCED.findall(path.read_text("utf-8")) for path in TEXTS))]
+    assert len(found) >= 4
+    for name, accuracy, interval, epochs, errors, parameters in found:
+        tested, runs = [*last(name, "test_accuracy").values()], records(name)
+        wrong = [round(10_000 - 100 * each) for each in tested]
+        first = next(iter(runs.values()))
+        assert_says(accuracy + interval, *spread(tested), *ends(tested), len(runs))
+        assert_says(epochs, len(first["history"]))
+        assert_says(errors, min(wrong), max(wrong))
+        assert_says(parameters, first["parameters"])
+
+
+TEXTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_no_region_was_left_empty(path):
+    for mark in re.findall(r"<!-- (\w+) -->\n", path.read_text("utf-8")):
+        assert region(path.relative_to(PROJECT), mark)
