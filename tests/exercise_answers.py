@@ -57,9 +57,25 @@ def full_weights(depthwise, pointwise):
 """),
     "by scipy": ("08", 2, """
 from scipy import stats
-low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), stats.sem(differences))
+n = len(differences)
+error = stats.sem(differences) * (1 + n / 9) ** 0.5
+low, high = stats.t.interval(0.95, n - 1, differences.mean(), error)
 from mnist_lib import interval
-words = interval(differences).words
+words = interval(differences, 1 / 9).words
+"""),
+    "by stacking": ("09", 1, """
+scores, marks = tested.stack(), validated.stack()
+last, top = scores.loc[scores.index.get_level_values(0).max()].mean(), scores.max()
+best = scores.groupby(level=1).max().mean()
+chosen = scores.loc[marks.groupby(level=1).idxmax()].mean()
+"""),
+    "by slices": ("09", 2, """
+order = digits.train_labels.argsort()
+by_label, in_turn = torch.zeros_like(order), torch.zeros_like(order)
+for fold in range(10):
+    by_label[order[6_000 * fold : 6_000 * (fold + 1)]] = fold + 1
+    in_turn[fold::10] = fold + 1
+absent, even = 8, 1.0
 """),
 }  # fmt: skip
 
@@ -213,4 +229,22 @@ half = differences.sem() * stdtrit(len(differences) - 1, 0.975)
 low, high = differences.mean() - half, differences.mean() + half
 words = "hurts"
 """),
+    "as if the folds were independent": ("08", 2, """
+from scipy import stats
+low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), stats.sem(differences))
+words = "undecided"
+"""),
+    "the best epoch as the last": ("09", 1, """
+last = best = tested.max().mean()
+"""),
+    "reported on the digits that chose": ("09", 1, """
+chosen = validated.max().mean()
+"""),
+    "the best seed after its last epoch": ("09", 1, "top = tested.iloc[-1].max()"),
+    "one epoch for all seeds": ("09", 1, "best = tested.mean(axis=1).max()"),
+    "blocks of positions": ("09", 2, "by_label = places // 6_000 + 1"),
+    "a fold for each class": ("09", 2, "by_label = digits.train_labels + 1"),
+    "counted from zero": ("09", 2, "in_turn = places % 10"),
+    "the balanced folds": ("09", 2, "in_turn = fold_of_each(digits.train_labels)"),
+    "as balanced as they seem": ("09", 2, "absent, even = 0, 0.5"),
 }  # fmt: skip

@@ -88,6 +88,7 @@ def trained(tiny, synthetic, monkeypatch):
     monkeypatch.setenv("MNIST_LIB_RENEW", "1")  # measurements and records go into one folder
     for seed in (1, 2):
         save(fit(tiny, synthetic, seed=seed, device="cpu", quiet=True))
+    monkeypatch.setattr(corruptions, "TEST_SIZE", 60)
     return [(tiny, 1), (tiny, 2)], synthetic.test_images[:60], synthetic.test_labels[:60]
 
 

@@ -254,6 +254,28 @@ def test_every_announced_result():
         assert_says(parameters, first["parameters"])
 
 
+def test_the_fastest():
+    names = [f"11-epoch-{name}-60000" for name in ("half-hidden", "published")]
+    ours, known = ([*last(name, "test_accuracy").values()] for name in names)
+    seconds = [[run["seconds"] for run in records(name).values()] for name in names]
+    ratios = [one / other for one, other in zip(*seconds, strict=True)]
+    first, second = ([*spread(each), *ends(each), len(each)] for each in (ours, known))
+    times = [*spread(seconds[0]), 1, mean(ratios), *ends(ratios)]  # threads: 1
+    said = region("docs/speed.md", "fastest").replace("95 %", "")
+    assert_says(said, *first, *times, *second)
+
+
+def test_the_second_benchmark():
+    said = region("docs/speed.md", "soon").replace("95 %", "").replace("11-sooner", "")
+    tested = [*last("11-sooner", "test_accuracy").values()]
+    assert_says(said.split(" in ")[0], *spread(tested), *ends(tested), len(tested))
+    rounds = json.loads(text("results/to-target-cpu.json"))["rounds"]
+    for system in ("S4-6", "S0-6"):
+        share = mean(each[f"winner beside {system}"] / each[system] for each in rounds)
+        seconds = median(each[system] for each in rounds)
+        assert re.search(rf"{share:.2f}( \[\S+, \S+\])? of the {seconds:.0f} s of {system}", said)
+
+
 TEXTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
 

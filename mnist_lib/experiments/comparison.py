@@ -42,7 +42,8 @@ def facts_of(recipe: Recipe) -> dict:
 def test_accuracies(recipe: Recipe, epoch: int | None = None) -> pd.Series:
     """Test accuracy of every recorded seed after this epoch (None: the last); may be empty."""
     last = (epoch or recipe.epochs) - 1
-    accuracies = {r["seed"]: r["history"][last]["test_accuracy"] for r in records_of(recipe)}
+    runs = [record for record in records_of(recipe) if record["sizes"]["test"]]
+    accuracies = {r["seed"]: r["history"][last]["test_accuracy"] for r in runs}
     return pd.Series(accuracies, dtype=float)
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from mnist_lib.augment import affine
-from mnist_lib.data import to_float
+from mnist_lib.data import TEST_SIZE, to_float
 from mnist_lib.engine import machine
 from mnist_lib.experiments.calibration import calibration_error
 from mnist_lib.recipes import Recipe
@@ -111,7 +111,8 @@ def measured(
         A row for each network and level: recipe, seed, weights (a short hash), corruption,
         strength, accuracy, mean confidence and calibration error as fractions.
     """
-    known, images, tables = recorded(), images[: 200 if machine.is_short() else None], []
+    known, tables = recorded() if len(images) == TEST_SIZE else recorded().head(0), []
+    images = images[: 200 if machine.is_short() else None]
     for recipe, seed in networks:
         model = load_checkpoint(recipe, seed)
         key = {"recipe": recipe.name, "seed": seed, "weights": hash_of(model)}

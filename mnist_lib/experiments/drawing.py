@@ -1,63 +1,228 @@
-"""What makes a drawing a digit of MNIST.
+"""A digit of MNIST's kind from any picture: a drawing, a scan, a screenshot or a photo.
 
-As the authors of MNIST describe it (LeCun, Cortes & Burges, http://yann.lecun.com/exdb/mnist/): the
-digits "were size normalized to fit in a 20x20 pixel box while preserving their aspect ratio", with
-the grey levels of an anti-aliasing, and then "centered in a 28x28 image by computing the center of
-mass of the pixels, and translating the image so as to position this point at the center".
+LeCun, Cortes & Burges (http://yann.lecun.com/exdb/mnist/) describe how they made MNIST. Digits
+"were size normalized to fit in a 20x20 pixel box while preserving their aspect ratio". They were
+then "centered in a 28x28 image by computing the center of mass of the pixels".
 """
+
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
-from mnist_lib.experiments.ink import find_ink
-from mnist_lib.experiments.strokes import check_one_digit
+SIDE, BOX, CENTRE = 28, 20, 14  # pixels: an image, the box of its digit, its centre of mass
+LARGEST_SIDE, ENOUGH_SIDE = 4_096, 640  # pixels: accepted, and left after the reduction
+LEAST_CONTRAST = 26  # distance in RGB between ink and paper; 15 shades of grey
+WEAK, STRONG = 0.45, 0.6  # parts of the contrast: no ink up to the first, ink from the second on
 
-SIDE, BOX = 28, 20  # pixels of an image, and of the box that its digit fills
-CENTRE = 14  # row and column of the centre of mass, in all of MNIST within half a pixel
-FAINT = 0.1  # the least ink that counts when the box is found
-ENOUGH = 0.3  # of the darkest ink: less than a half, or a thin line would fall to pieces
-FINE = 100  # pixels of the longer side where strokes are looked at: five for one of the box
+
+class NotADigit(ValueError):
+    """This picture cannot be read as one digit; the message tells a user what to do."""
 
 
 def to_digit(picture: np.ndarray) -> np.ndarray:
-    """The image of MNIST's kind that a network sees of a picture: uint8 (28, 28).
+    """The image of MNIST's kind that shows the digit of a picture.
 
-    picture  see `find_ink`: a drawing on a transparent pad, a scan of either polarity, a photo
-    raises   ValueError for what is no picture, and its subclass NotADigit, with a message for the
-             user, where no digit can be found: nothing drawn, no contrast, a dot, several digits,
-             a scribble, too large
+    Args:
+        picture: uint8 0..255 or float 0..1; grey (h, w), RGB (h, w, 3) or RGBA (h, w, 4).
+
+    Returns:
+        uint8 (28, 28). The digit fills a box of 20 pixels, its centre of mass is at (14, 14), and
+        its darkest ink is 255.
+
+    Raises:
+        ValueError: This is no picture.
+        NotADigit: There is no ink, more than one digit, or something that cannot be a digit.
     """
-    ink = cropped(find_ink(picture))
-    fine = resized(ink, FINE) if max(ink.shape) > FINE else ink
-    check_one_digit(fine > ENOUGH * fine.max())
-    return centred(resized(ink, BOX))
+    return as_image(find_ink(without_alpha(checked(picture))))
 
 
-def cropped(ink: np.ndarray) -> np.ndarray:
-    """The box that holds all ink."""
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def resized(ink: np.ndarray, side: int) -> np.ndarray:
-    """The ink with this longer side, in proportion; each pixel is the mean of what it covers."""
-    height, width = (max(1, round(side * length / max(ink.shape))) for length in ink.shape)
-    image = Image.fromarray(ink).resize((width, height), Image.Resampling.BOX)
-    return np.asarray(image)
-
-
-def centred(digit: np.ndarray) -> np.ndarray:
-    """The box in the middle of an image by its centre of mass: uint8 (28, 28).
-
-    The darkest ink becomes 255, as in MNIST: a pen's thin line would be faint otherwise.
-    """
+def as_image(ink: np.ndarray) -> np.ndarray:
+    """Ink cut to its box, float32 (h, w) in 0..1, as MNIST has it: uint8 (28, 28)."""
+    height, width = (max(1, round(BOX * length / max(ink.shape))) for length in ink.shape)
+    digit = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
+    place = np.rint(CENTRE - np.array(ndimage.center_of_mass(digit))).astype(int)
+    top, left = np.clip(place, 0, SIDE - np.array(digit.shape))
     image = np.zeros((SIDE, SIDE), np.uint8)
-    centre = ndimage.center_of_mass(digit)
-    top, left = (
-        int(np.clip(round(CENTRE - at), 0, SIDE - length))
-        for at, length in zip(centre, digit.shape, strict=True)
-    )
-    height, width = digit.shape
     image[top : top + height, left : left + width] = np.rint(digit * (255 / digit.max()))
     return image
+
+
+def checked(picture: np.ndarray) -> np.ndarray:
+    """The picture, reduced if it is large: float32 (h, w, 4) in 0..255.
+
+    Raises:
+        ValueError: This is no picture.
+        NotADigit: It is too large.
+    """
+    picture = np.asarray(picture)
+    # a float picture with NaN or numbers outside of 0..1 stays float, and is refused below
+    if picture.dtype.kind == "f" and picture.size and picture.min() >= 0 and picture.max() <= 1:
+        picture = np.rint(picture * 255).astype(np.uint8)
+    has_shape = picture.ndim > 1 and picture.shape[2:] in ((), (3,), (4,)) and picture.size
+    if picture.dtype != np.uint8 or not has_shape:
+        what = "a picture is uint8 or float 0..1; grey, RGB or RGBA; not"
+        raise ValueError(f"{what} {picture.dtype} {picture.shape}")
+    if max(picture.shape) > LARGEST_SIDE:
+        raise NotADigit(f"The picture is too large: use at most {LARGEST_SIDE:,} pixels a side.")
+    image = Image.fromarray(picture).convert("RGBA")
+    return np.asarray(image.reduce(-(-max(image.size) // ENOUGH_SIDE)), np.float32)
+
+
+def without_alpha(rgba: np.ndarray) -> np.ndarray:
+    """Opaque colours, float32 (height, width, 3), of a picture (h, w, 4) in 0..255.
+
+    An opaque box with several colours is a picture that lies on the pad. Otherwise all that is
+    opaque becomes black ink on white paper, whatever its colour.
+    """
+    colours, alpha = rgba[..., :3], rgba[..., 3]
+    opaque = alpha > alpha.max() / 2
+    has_colours = opaque.any() and np.ptp(colours[opaque], axis=0).max() > LEAST_CONTRAST
+    if opaque.all() or (has_colours and opaque[box_of(opaque)].mean() > 0.95):
+        return cut_out(colours, opaque)
+    # ink may reach the edge of the pad, so a rim is added
+    return np.pad(255 - alpha, 1, constant_values=255)[..., None].repeat(3, axis=2)
+
+
+def find_ink(colours: np.ndarray, least: float = LEAST_CONTRAST, sheets: int = 3) -> np.ndarray:
+    """The ink of one digit, float32 (height, width) in 0..1, cut to its box.
+
+    Args:
+        colours: float32 (h, w, 3) in 0..255.
+        least: The least contrast of ink, in shades of 255.
+        sheets: How many sheets or frames may lie one within the other.
+
+    Raises:
+        NotADigit: There is no ink, or it cannot be one digit.
+    """
+    rim = rim_of(colours)
+    flat = np.median(rim, axis=0)
+    found = [ink_on(colours, flat, least)]
+    if np.percentile(np.abs(rim - flat).max(-1), 90) > 5:  # a photo: uneven light, and noise
+        smooth = ndimage.gaussian_filter(colours, max(colours.shape) / 500, axes=(0, 1))
+        found.append(ink_on(smooth, local_paper(smooth), least))
+    found = [each for each in found if each]
+    if not found:
+        raise NotADigit("There is no ink to see: draw a digit from 0 to 9, with more contrast.")
+    strength, pieces, contrast = min(found, key=lambda each: doubt(*each))
+    sheet = find_sheet(pieces)
+    if sheets and sheet.any():
+        with suppress(NotADigit):  # where it is empty it may be the digit itself, such as a 0
+            return find_ink(cut_out(colours, sheet), max(least, contrast / 3), sheets - 1)
+    return one_digit(strength, pieces)
+
+
+def ink_on(colours: np.ndarray, paper: np.ndarray, least: float) -> tuple | None:
+    """What differs from the paper by `least` shades or more; None where nothing does.
+
+    Args:
+        colours: float32 (h, w, 3) in 0..255.
+        paper: Its colour, float32 (3,) or (h, w, 3).
+        least: Shades of 255.
+
+    Returns:
+        The strength, float32 (h, w), 0 for paper and about 1 for ink; the connected pieces, int
+        (h, w), 1 for the main piece and 0 for paper; the contrast in shades of 255.
+    """
+    light = np.maximum(paper.mean(-1), 2 * LEAST_CONTRAST)  # in shadow there is less contrast
+    change = (colours - paper) * (light.mean() / light)[..., None]
+    amount = np.linalg.norm(change, axis=-1)
+    faint = amount > max(least, 8 * np.percentile(rim_of(amount), 25))  # the rim shows the noise
+    if not faint.any():
+        return None
+    main = main_first(faint, amount) == 1
+    contrast = np.percentile(amount[main], 90)
+    # towards the colour of the ink; an edge of a sheet is seldom darker and lighter at once
+    change = change @ change[main & (amount >= contrast)].mean(axis=0)
+    strength = change / max(np.percentile(change[main], 90), 1e-6)
+    return strength, main_first(strength > STRONG, strength), contrast
+
+
+def main_first(mask: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """The connected pieces of a mask; number 1 is the one with the largest amount.
+
+    What runs out of the picture is rarely a digit, so it counts little. It is left out where
+    another piece is the main one.
+    """
+    pieces = ndimage.label(mask, np.ones((3, 3)))[0]
+    amounts = np.bincount(pieces[mask], amount[mask], minlength=1)
+    at_rim = np.unique(rim_of(pieces))
+    amounts[at_rim] /= 100
+    main = amounts.argmax()
+    if main not in at_rim:
+        pieces[np.isin(pieces, at_rim)] = 0
+    return np.where(pieces == main, 1, pieces + (pieces > 0))
+
+
+def doubt(strength: np.ndarray, pieces: np.ndarray, contrast: float) -> float:
+    """How badly ink and paper are separated: grey pixels, less contrast, ink at the rim."""
+    ink = np.clip(strength, 0, 1)
+    return (ink * (1 - ink)).sum() / ink.sum() / contrast * (1.5 if 1 in rim_of(pieces) else 1)
+
+
+def local_paper(colours: np.ndarray) -> np.ndarray:
+    """The colour of the paper at each pixel, float32 (h, w, 3): the median of a large window."""
+    image = Image.fromarray(colours.astype(np.uint8))
+    small = image.reduce(-(-max(image.size) // 32))
+    paper = ndimage.median_filter(small, size=(13, 13, 1), mode="nearest")
+    return np.asarray(Image.fromarray(paper).resize(image.size), np.float32)
+
+
+def find_sheet(pieces: np.ndarray) -> np.ndarray:
+    """Where a sheet is, a canvas, or the inside of a frame: bool (h, w), nowhere without one.
+
+    It is convex, and the main piece is a part of it or lies on it.
+    """
+    whole = main_first(ndimage.binary_fill_holes(pieces), pieces == 1) == 1
+    box = whole[box_of(whole)]
+    is_sheet = min(box.shape) > 8 and box.sum() > 0.93 * ConvexHull(np.argwhere(box)).volume
+    part = (pieces[whole] > 0).mean()
+    if part < 0.5:  # a frame; what lies in it is a part of its hole
+        whole = ndimage.binary_fill_holes(main_first(whole & (pieces == 0), whole) == 1)
+    is_sheet &= not 0.5 <= part <= 0.8  # so much has the stroke of a bold 0
+    return ndimage.binary_erosion(whole & is_sheet, iterations=max(2, max(whole.shape) // 60))
+
+
+def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
+    """The ink of the main piece and of those near it, float32 (height, width) in 0..1.
+
+    Raises:
+        NotADigit: There is another digit, or this is a dot, too wide or too full.
+    """
+    distances = ndimage.distance_transform_edt(pieces == 0)
+    reach = max(pieces[box_of(pieces == 1)].shape) / 14  # half of the widest gap within a digit
+    group = main_first(distances <= reach, pieces == 1) == 1
+    others = [box for box in ndimage.find_objects(np.where(group, 0, pieces)) if box]
+    mask = group & (pieces > 0)
+    mask = mask[box_of(mask)]
+    height, width = mask.shape
+    if any(rows.stop - rows.start > 0.4 * height for rows, _ in others):
+        raise NotADigit("These look like several digits: draw one at a time.")
+    thickness = 2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max()
+    # a digit that fills its picture may run out of it, the edge of something else may not
+    is_edge = 1 in rim_of(pieces) and np.divide(mask.shape, pieces.shape).min() < 0.2
+    if is_edge or max(height, width) < max(8, 1.5 * thickness) or width > 1.7 * height:
+        raise NotADigit("That is a dot or a line: draw one digit, upright, with paper around it.")
+    holes = np.bincount(ndimage.label(np.pad(~mask, 1, constant_values=True))[0].ravel())[2:]
+    if mask.sum() > 0.62 * max(height, width) ** 2 or (holes > thickness).sum() > 3:
+        raise NotADigit("That is too full for a digit: draw one, with few strokes.")
+    ink = np.clip((strength - WEAK) / (STRONG - WEAK) / 2, 0, 1) * (group & (distances < reach))
+    return ink[box_of(ink > 0.1)]
+
+
+def cut_out(colours: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The box of the mask, (height, width, 3); the nearest colour within where the mask is not."""
+    nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    return colours[tuple(nearest)][box_of(mask)]
+
+
+def box_of(mask: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns that hold all of the mask."""
+    return ndimage.find_objects(mask.astype(np.uint8))[0]
+
+
+def rim_of(picture: np.ndarray) -> np.ndarray:
+    """The pixels along the four sides."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])

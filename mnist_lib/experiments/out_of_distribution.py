@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from mnist_lib.experiments.drawing import BOX, centred, resized
+from mnist_lib.experiments.drawing import as_image, box_of
 
 PAD = 300  # pixels of a drawing pad's side
 PEN = 20  # pixels, the width of its strokes
-FAINT = 25  # less ink than this does not count when the box of a picture is found
+FAINT = 0.1  # less ink than this does not count when the box of a picture is found
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LIKE_DIGITS = "BDIOSZ"  # 8, 0, 1, 0, 5 and 2, as far as anybody can tell
 FONTS = [
@@ -73,9 +73,6 @@ def as_digits(pictures: torch.Tensor) -> torch.Tensor:
 
     As `to_digit` makes it, but nothing is refused: a printed letter may look like no digit.
     """
-    digits = []
-    for ink in pictures[:, 0].numpy():
-        rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
-        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        digits.append(centred(resized(ink.astype(np.float32), BOX)))
+    inks = [ink / np.float32(255) for ink in pictures[:, 0].numpy()]
+    digits = [as_image(ink[box_of(ink > FAINT)]) for ink in inks]
     return torch.from_numpy(np.stack(digits))[:, None]

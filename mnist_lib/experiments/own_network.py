@@ -207,7 +207,7 @@ def report(recipe: Recipe, step: Recipe = BEST) -> str:
         runs = finals(recipe)
         missed = 1 - runs["clean_train_accuracy"].mean()
         gap = 1 - missed - runs[COLUMN].mean()
-        result += [f"- last epoch: {mean_and_deviation(runs[COLUMN])} on {len(runs)} folds"]
+        result += [f"- last epoch (folds: {len(runs)}): {mean_and_deviation(runs[COLUMN])}"]
         analysis = [
             f"{compared(recipe, step)}",
             f"It misses {missed:.2%} of the digits that it has learned from: capacity or epochs. "
@@ -222,7 +222,7 @@ def report(recipe: Recipe, step: Recipe = BEST) -> str:
 def compared(recipe: Recipe, step: Recipe) -> str:
     """Whether a network is more accurate than a step of the journey, on the same folds."""
     pairs = (finals(recipe)[COLUMN] - finals(step)[COLUMN]).dropna() if records_of(step) else ()
-    common = f"On {len(pairs)} folds in common with {step.name}"
+    common = f"Against {step.name} (folds in common: {len(pairs)})"
     if len(pairs) < 5:
         found = f"{pairs.mean() * 100:+.2f} points" if len(pairs) else "not compared yet"
         return f"{common}: {found}. A verdict needs five."
