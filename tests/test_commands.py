@@ -16,7 +16,7 @@ from mnist_lib.engine.machine import PROJECT
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.records import registrations
 
-NAMES = "run sweep search preregister export demo show ledger systems report data".split()
+NAMES = "run sweep search check preregister export demo show ledger systems report data".split()
 
 
 @pytest.fixture
