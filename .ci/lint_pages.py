@@ -44,4 +44,4 @@ def imported(source: str) -> int:
 
 if __name__ == "__main__":
     wrong = [f"{name}: {fault}" for name in sys.argv[1:] for fault in faults(Path(name))]
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or None)

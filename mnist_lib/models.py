@@ -83,7 +83,7 @@ def plain() -> nn.Sequential:
 
 
 def skeleton() -> nn.Sequential:
-    """Fully convolutional: a wide look, a transition that squeezes, five layers, an average."""
+    """Fully convolutional: a 5x5 layer, a 1x1 transition, five 3x3 layers, an average."""
     return nn.Sequential(                           # output     field  parameters
         conv_relu(1, 12, kernel=5, pool=2),         # 12x12x12     6        312
         conv_relu(12, 8, kernel=1),                 #  8x12x12     6        104
@@ -125,7 +125,7 @@ def separated() -> nn.Sequential:
 
 
 def lean(width: int = 24) -> nn.Sequential:
-    """Depthwise separable convolutions after the first layer, and one stage more of them."""
+    """Depthwise separable convolutions after the first layer; the columns are for 24 channels."""
     return nn.Sequential(                           # output     field  parameters
         conv_norm_relu(1, 8),                       #  8x26x26     3         88
         separable(8, 16, pool=2),                   # 16x12x12     6        232

@@ -1,7 +1,6 @@
 """The command line from outside: help, mistakes, encodings, tables, registrations, the report."""
 
 import io
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from mnist_lib.commands.arguments import parser
 from mnist_lib.commands.main import main
 from mnist_lib.engine.machine import PROJECT
 from mnist_lib.journey import ONE_CYCLE
-from mnist_lib.records import registrations
 
 NAMES = "run sweep search check preregister export demo show ledger systems report data".split()
 
@@ -120,36 +118,6 @@ def test_ledger_and_systems_are_listed(recorded, capsys):
     assert sum(line.startswith("S") for line in lines) == 21
     (row,) = [line for line in lines if line.startswith("S0-3 ")]
     assert "2,211 (claimed 9,752)" in row and "99.02%" in row
-
-
-# ---- registrations ------------------------------------------------------------------------------
-
-
-def test_a_registration_is_added_and_never_changes(results, capsys):
-    def register(*arguments: str) -> int:
-        return main(["preregister", *arguments])
-
-    assert register("06-one-cycle", "--seeds", "11-20", "--why", " ") == 2
-    assert "say in a sentence" in capsys.readouterr().err and not results.exists()
-    assert register("06-one-cycle", "--why", "It won.") == 0
-    assert register("05-none", "--seeds", "3", "5-6", "--why", "To see.") == 0
-    assert f"commit {results / 'registered.json'} before any run" in capsys.readouterr().out
-    first, second = registrations()
-    assert first["seeds"] == [*range(11, 21)] and first["target"]["mean_accuracy"] == 0.995
-    assert first["fingerprint"] == ONE_CYCLE.fingerprint() and first["why"] == "It won."
-    assert second["seeds"] == [3, 5, 6] and second["target"] is None
-    before = (results / "registered.json").read_bytes()
-    assert register("06-one-cycle", "--seeds", "21-30", "--why", "Again.") == 2
-    assert "a registration never changes" in capsys.readouterr().err
-    other = json.loads(before)
-    other[0]["fingerprint"] = "0" * 12  # as of an earlier version of the recipe
-    (results / "registered.json").write_text(json.dumps(other))
-    assert register("06-one-cycle", "--seeds", "20-29", "--why", "Again.") == 2
-    assert "was registered with seeds [20]: take new ones" in capsys.readouterr().err
-    assert register("06-one-cycle", "--seeds", "21-30", "--why", "Again.") == 0
-    assert [entry["recipe"] for entry in registrations()] == ["06-one-cycle", "05-none"] + [
-        "06-one-cycle"
-    ]
 
 
 # ---- the report ---------------------------------------------------------------------------------

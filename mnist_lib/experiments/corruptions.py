@@ -23,7 +23,7 @@ from mnist_lib.experiments.calibration import calibration_error
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_checkpoint
 from mnist_lib.train import predict
-from mnist_lib.visualize import error_axis, new_figure
+from mnist_lib.visualize import new_figure
 
 TICKS = [0.5, 1, 2, 5, 10, 20, 50, 90]  # errors in percent
 DIRECTIONS = torch.tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up
@@ -192,29 +192,4 @@ def show_corruptions(image: torch.Tensor) -> Figure:
             axis.set_title(f"{strength:g}", fontsize=8, pad=2)
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(fill(name, 12), fontsize=7)
-    return figure
-
-
-def show_robustness(table: pd.DataFrame) -> Figure:
-    """Error against strength for each corruption: a recipe's mean, and a band of its seeds.
-
-    Args:
-        table: from `measured`.
-    """
-    figure, axes = new_figure(9, 5.6, 2, 3, sharey=True)
-    clean = table[table["corruption"] == CLEAN[0]]
-    for axis, name in zip(axes.flat, CORRUPTIONS, strict=False):
-        own = table[table["corruption"] == name]
-        rows = pd.concat([clean.assign(strength=NEUTRAL[name]), own])
-        for recipe, runs in rows.groupby("recipe", sort=False):
-            errors = (100 - 100 * runs.set_index("strength")["accuracy"]).groupby("strength")
-            (line,) = axis.plot(errors.mean(), "o-", markersize=3, label=recipe)
-            band = {"color": line.get_color(), "alpha": 0.18, "linewidth": 0}
-            axis.fill_between(errors.min().index, errors.min(), errors.max(), **band)
-        error_axis(axis, 0.3, 95)
-        axis.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
-        axis.set(xlabel=name, ylabel="error in %" if axis in axes[:, 0] else "")
-    axes.flat[-1].axis("off")
-    lines = axes.flat[0].get_legend_handles_labels()
-    axes.flat[-1].legend(*lines, loc="center", fontsize=9)
     return figure

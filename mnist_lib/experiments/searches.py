@@ -5,11 +5,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from mnist_lib.engine.machine import results_folder
 from mnist_lib.records import NoRecords
-from mnist_lib.visualize import new_figure
 
 if TYPE_CHECKING:  # Colab has no Optuna: only who opens a journal needs it
     from optuna import Study
@@ -77,28 +75,3 @@ def best(study: "Study", count: int = 10) -> pd.DataFrame:
         for trial in sorted(completed(study), key=lambda trial: -trial.value)[:count]
     ]
     return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
-
-
-def what_mattered(study: "Study") -> Figure:
-    """Validation accuracy of the completed trials against each suggestion.
-
-    The axis ends some way below the better half: what is far below is left out.
-    """
-    trials = completed(study)
-    names = sorted({name for trial in trials for name in trial.params})
-    columns = min(IN_A_ROW, len(names))
-    rows = -(-len(names) // columns)
-    figure, axes = new_figure(3.2 * columns, 3 * rows, rows, columns, sharey=True, squeeze=False)
-    for axis in axes.flat[len(names) :]:
-        axis.axis("off")
-    for axis, name in zip(axes.flat, names, strict=False):
-        pairs = [(t.params[name], t.value * 100) for t in trials if name in t.params]
-        values = pd.Series([value for value, _ in pairs])
-        values = values if values.dtype.kind in "if" else values.astype(str)
-        axis.plot(values, [accuracy for _, accuracy in pairs], "o", alpha=0.5)
-        axis.set_xlabel(name)
-    accuracies = pd.Series([trial.value * 100 for trial in trials])
-    reach = max(accuracies.max() - accuracies.median(), 0.1)
-    axes.flat[0].set_ylim(accuracies.max() - 5 * reach, accuracies.max() + reach)
-    figure.supylabel("validation accuracy (%)", fontsize="medium")
-    return figure
