@@ -169,3 +169,11 @@ def test_what_diverges_is_pruned(synthetic):
 
 
 @pytest.mark.parametrize("space", [below_8000, at_most_2000, at_most_1000])
+def test_the_committed_journals_are_read_as_they_are(space, monkeypatch):
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+    journal = PROJECT / "results/searches" / f"{space.__name__.split('.')[-1]}.jsonl"
+    before = journal.read_bytes()
+    study = searches.recorded_study(space)
+    assert all(t.user_attrs["sizes"]["test"] == 0 for t in searches.completed(study))
+    assert 0 < len(searches.best(study)) <= len(searches.completed(study))
+    assert journal.read_bytes() == before

@@ -63,8 +63,8 @@ def checked(picture: np.ndarray) -> np.ndarray:
         picture = np.rint(picture * 255).astype(np.uint8)
     has_shape = picture.ndim > 1 and picture.shape[2:] in ((), (3,), (4,)) and picture.size
     if picture.dtype != np.uint8 or not has_shape:
-        what = "a picture is uint8 or float 0..1; grey, RGB or RGBA; not"
-        raise ValueError(f"{what} {picture.dtype} {picture.shape}")
+        kind = f"{picture.dtype} {picture.shape}"
+        raise ValueError(f"a picture is uint8 or float 0..1; grey, RGB or RGBA; not {kind}")
     if max(picture.shape) > LARGEST_SIDE:
         raise NotADigit(f"The picture is too large: use at most {LARGEST_SIDE:,} pixels a side.")
     image = Image.fromarray(picture).convert("RGBA")
@@ -106,12 +106,12 @@ def find_ink(colours: np.ndarray, least: float = LEAST_CONTRAST, sheets: int = 3
     found = [each for each in found if each]
     if not found:
         raise NotADigit("There is no ink to see: draw a digit from 0 to 9, with more contrast.")
-    strength, pieces, contrast = min(found, key=lambda each: doubt(*each))
-    sheet = find_sheet(pieces)
-    if sheets and sheet.any():
-        with suppress(NotADigit):  # where it is empty it may be the digit itself, such as a 0
-            return find_ink(cut_out(colours, sheet), max(least, contrast / 3), sheets - 1)
-    return one_digit(strength, pieces)
+    for _, pieces, contrast in found:
+        sheet = find_sheet(pieces)
+        if sheets and sheet.any():
+            with suppress(NotADigit):  # where it is empty it may be the digit itself, such as a 0
+                return find_ink(cut_out(colours, sheet), max(least, contrast / 3), sheets - 1)
+    return one_digit(*min(found, key=lambda each: doubt(*each))[:2])
 
 
 def ink_on(colours: np.ndarray, paper: np.ndarray, least: float) -> tuple | None:
@@ -165,7 +165,7 @@ def doubt(strength: np.ndarray, pieces: np.ndarray, contrast: float) -> float:
 def local_paper(colours: np.ndarray) -> np.ndarray:
     """The colour of the paper at each pixel, float32 (h, w, 3): the median of a large window."""
     image = Image.fromarray(colours.astype(np.uint8))
-    small = image.reduce(-(-max(image.size) // 32))
+    small = np.asarray(image.reduce(-(-max(image.size) // 32)))
     paper = ndimage.median_filter(small, size=(13, 13, 1), mode="nearest")
     return np.asarray(Image.fromarray(paper).resize(image.size), np.float32)
 
@@ -181,7 +181,8 @@ def find_sheet(pieces: np.ndarray) -> np.ndarray:
     part = (pieces[whole] > 0).mean()
     if part < 0.5:  # a frame; what lies in it is a part of its hole
         whole = ndimage.binary_fill_holes(main_first(whole & (pieces == 0), whole) == 1)
-    is_sheet &= not 0.5 <= part <= 0.8  # so much has the stroke of a bold 0
+    # the stroke of a bold 0 fills a part between the two; light and shadow reach the rim
+    is_sheet &= not 0.5 <= part <= 0.8 and not rim_of(whole).any()
     return ndimage.binary_erosion(whole & is_sheet, iterations=max(2, max(whole.shape) // 60))
 
 
@@ -206,7 +207,7 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     if is_edge or max(height, width) < max(8, 1.5 * thickness) or width > 1.7 * height:
         raise NotADigit("That is a dot or a line: draw one digit, upright, with paper around it.")
     holes = np.bincount(ndimage.label(np.pad(~mask, 1, constant_values=True))[0].ravel())[2:]
-    if mask.sum() > 0.62 * max(height, width) ** 2 or (holes > thickness).sum() > 3:
+    if mask.sum() > 0.62 * max(height, width) ** 2 or (holes > thickness**2).sum() > 3:
         raise NotADigit("That is too full for a digit: draw one, with few strokes.")
     ink = np.clip((strength - WEAK) / (STRONG - WEAK) / 2, 0, 1) * (group & (distances < reach))
     return ink[box_of(ink > 0.1)]
