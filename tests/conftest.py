@@ -1,6 +1,8 @@
 """What the tests share: real and made-up digits, a tiny recipe, a results folder of their own."""
 
 import shutil
+import signal
+from contextlib import suppress
 
 import pytest
 import torch
@@ -13,6 +15,11 @@ from mnist_lib.recipes import SGD, OneCycle, Recipe
 # the same examples in every run, and no test that fails because the machine is busy
 settings.register_profile("mnist_lib", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("mnist_lib")
+
+# a job in the background ignores Ctrl-C, and so would the commands that are tested here
+with suppress(ValueError):  # outside of the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
