@@ -57,9 +57,16 @@ def photographed(picture: np.ndarray, seed: int = 1) -> np.ndarray:
 
 
 def assert_same(picture: np.ndarray, ink: np.ndarray, bound: float = 15) -> None:
-    """The picture gives the image of this ink: mean difference in shades where either has ink."""
-    a, b = to_digit(picture).astype(float), to_digit(on_pad(ink))
-    assert np.abs(a - b)[(a > 0) | (b > 0)].mean() < bound
+    """The picture gives the image of this ink, up to a pixel: the mean difference is small.
+
+    The difference is in shades of 255, where either of them has ink.
+    """
+    found, wanted = to_digit(picture).astype(float), to_digit(on_pad(ink))
+    differences = []
+    for shift in np.ndindex(3, 3):
+        moved = np.roll(found, np.array(shift) - 1, axis=(0, 1))
+        differences.append(np.abs(moved - wanted)[(moved > 0) | (wanted > 0)].mean())
+    assert min(differences) < bound
 
 
 def refusal(picture: np.ndarray) -> str:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -330,7 +330,10 @@ KINDS = {
     "object": {"augment": Shift(2)},
     "albumentations": {"augment": PerImage(rotation(5))},
     "torchvision": {"augment": PerImage(v2.RandomApply([v2.RandomRotation(30)]))},
-    **{recipe.name: vars(recipe) for recipe in JOURNEY},
+    **{
+        recipe.name: {each.name: getattr(recipe, each.name) for each in fields(recipe)}
+        for recipe in JOURNEY
+    },
 }
 
 

@@ -261,7 +261,9 @@ def test_the_last_step_may_show_in_the_evaluation_alone(tiny, synthetic, monkeyp
 
 # ---- what shows while it runs -------------------------------------------------------------------
 
-LINE = re.compile(r"epoch +\d/2   loss \d+\.\d{4}   train +\d+\.\d\d%   .*test +\d+\.\d\d% .* s")
+LINE = re.compile(
+    r"epoch +\d/2   loss \d+\.\d{4}   train +\d+\.\d\d%   validation +\d+\.\d\d% .* s"
+)
 
 
 class Terminal(io.StringIO):
@@ -293,7 +295,7 @@ def test_one_line_an_epoch_stays_and_a_bar_shows_where_somebody_watches(
         run = fit(tiny, synthetic, quiet=False)
     lines = terminal.screen()
     assert len(lines) == 2 and all(LINE.fullmatch(line) for line in lines), lines
-    assert f"test {run.history[1]['test_accuracy']:7.2%}" in lines[1]
+    assert f"validation {run.history[1]['validation_accuracy']:7.2%}" in lines[1]
     assert ("step" in terminal.getvalue()) is has_bar
 
 

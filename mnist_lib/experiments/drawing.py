@@ -78,7 +78,7 @@ def without_alpha(rgba: np.ndarray) -> np.ndarray:
     opaque becomes black ink on white paper, whatever its colour.
     """
     colours, alpha = rgba[..., :3], rgba[..., 3]
-    opaque = alpha > alpha.max() / 2
+    opaque = alpha > 0.9 * alpha.max()  # the edge of a box is blurred
     has_colours = opaque.any() and np.ptp(colours[opaque], axis=0).max() > LEAST_CONTRAST
     if opaque.all() or (has_colours and opaque[box_of(opaque)].mean() > 0.95):
         return cut_out(colours, opaque)
@@ -91,7 +91,7 @@ def find_ink(colours: np.ndarray, least: float = LEAST_CONTRAST, sheets: int = 3
 
     Args:
         colours: float32 (h, w, 3) in 0..255.
-        least: The least contrast of ink, in shades of 255.
+        least: The least contrast of ink, a distance in RGB.
         sheets: How many sheets or frames may lie one within the other.
 
     Raises:
@@ -115,16 +115,16 @@ def find_ink(colours: np.ndarray, least: float = LEAST_CONTRAST, sheets: int = 3
 
 
 def ink_on(colours: np.ndarray, paper: np.ndarray, least: float) -> tuple | None:
-    """What differs from the paper by `least` shades or more; None where nothing does.
+    """What differs from the paper by `least` or more; None where nothing does.
 
     Args:
         colours: float32 (h, w, 3) in 0..255.
         paper: Its colour, float32 (3,) or (h, w, 3).
-        least: Shades of 255.
+        least: A distance in RGB.
 
     Returns:
         The strength, float32 (h, w), 0 for paper and about 1 for ink; the connected pieces, int
-        (h, w), 1 for the main piece and 0 for paper; the contrast in shades of 255.
+        (h, w), 1 for the main piece and 0 for paper; the contrast, a distance in RGB.
     """
     light = np.maximum(paper.mean(-1), 2 * LEAST_CONTRAST)  # in shadow there is less contrast
     change = (colours - paper) * (light.mean() / light)[..., None]
@@ -203,13 +203,15 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
         raise NotADigit("These look like several digits: draw one at a time.")
     thickness = 2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max()
     # a digit that fills its picture may run out of it, the edge of something else may not
-    is_edge = 1 in rim_of(pieces) and np.divide(mask.shape, pieces.shape).min() < 0.2
-    if is_edge or max(height, width) < max(8, 1.5 * thickness) or width > 1.7 * height:
+    is_edge = 1 in rim_of(pieces) and np.divide(mask.shape, pieces.shape).min() < 0.4
+    if is_edge or max(height, width) < max(8, 1.5 * thickness) or width > 2 * height:
         raise NotADigit("That is a dot or a line: draw one digit, upright, with paper around it.")
     holes = np.bincount(ndimage.label(np.pad(~mask, 1, constant_values=True))[0].ravel())[2:]
     if mask.sum() > 0.62 * max(height, width) ** 2 or (holes > thickness**2).sum() > 3:
         raise NotADigit("That is too full for a digit: draw one, with few strokes.")
-    ink = np.clip((strength - WEAK) / (STRONG - WEAK) / 2, 0, 1) * (group & (distances < reach))
+    # what lies around the digit is no ink: ruled lines, noise, another shade of the paper
+    weak = min(np.percentile(np.where(group, 0, strength), 99), WEAK)
+    ink = np.clip((strength - weak) / (1 - 1.5 * weak), 0, 1) * (group & (distances < reach))
     return ink[box_of(ink > 0.1)]
 
 

@@ -134,6 +134,25 @@ TINY = FASTER.but("13-tiny", "half the parameters: one layer less", network=tiny
 TINY_GENTLER = TINY.but("13-tiny-gentler", GENTLER.change, augment=gentle)
 AT_MOST_1000 = [TINY, TINY_GENTLER]
 
+# ---- SiLU and blurred pooling, in networks of three sizes ----------------------------------------
+
+
+def smooth(base: Recipe, name: str, change: str, network=None, **parts) -> Recipe:
+    """A recipe with the parts of `small_networks.smooth` in its network, or in another one."""
+    made = partial(networks.smooth, network or base.network, **parts)
+    return base.but(name, change, network=made)
+
+
+SILU = smooth(MILD, "12-silu", "SiLU in place of ReLU")
+BLURRED = smooth(MILD, "12-blurred", "pooling blurred by 1-2-1", silu=False, blur=(1, 2, 1))
+SMOOTH = smooth(MILD, "12-smooth", "SiLU, pooling blurred by 1-2-1", blur=(1, 2, 1))
+SMOOTH_2000 = smooth(FASTER, "13-smooth", "SiLU, blurred by 1-4-6-4-1", blur=(1, 4, 6, 4, 1))
+SMOOTH_1000 = smooth(
+    TINY, "13-tiny-smooth", "SiLU, blurred by 1-2-1, 14 channels, weights shared by five",
+    partial(tiny, width=14, uses=5), blur=(1, 2, 1),
+)  # fmt: skip
+SMOOTHER = [MILD, SILU, BLURRED, SMOOTH, SMOOTH_2000, SMOOTH_1000]
+
 # ---- registered: all 60,000 digits train, since nothing is left to choose ------------------------
 
 ALL_DIGITS = {"change": "all 60,000 digits to learn from", "folds": 0}

@@ -1,5 +1,6 @@
 """Networks that use few parameters well, and what the searches over them vary."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -64,11 +65,12 @@ class WeightSharing(nn.Module):
         super().__init__()
         self.convolve, self.is_residual = convolution, is_residual
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(uses))
+        self.activate = torch.relu
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         for norm in self.norms:
             changed = norm(self.convolve(images))
-            images = (images + changed if self.is_residual else changed).relu()
+            images = self.activate(images + changed if self.is_residual else changed)
         return images
 
 
@@ -81,6 +83,49 @@ class WeightedAverage(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return (images * self.weight).sum((2, 3))
+
+
+class BlurredPooling(nn.Module):
+    """Max pooling of 2x2 whose result is blurred before half of it is left out (Zhang 2019).
+
+    Without the blur, a digit that moves by one pixel changes which numbers are left out.
+
+    Args:
+        kernel: of the blur along each axis, an odd count of numbers such as 1, 2, 1.
+    """
+
+    def __init__(self, *kernel: int):
+        super().__init__()
+        self.maximum = nn.MaxPool2d(2, stride=1)
+        self.pad = nn.ReflectionPad2d(len(kernel) // 2)
+        self.register_buffer("kernel", torch.outer(torch.tensor(kernel), torch.tensor(kernel)))
+        self.kernel = self.kernel / self.kernel.sum()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, c, h, w) to (n, c, h / 2, w / 2)."""
+        channels = images.shape[1]
+        kernels = self.kernel.expand(channels, 1, -1, -1)
+        return F.conv2d(self.pad(self.maximum(images)), kernels, stride=2, groups=channels)
+
+
+def smooth(make: Callable[[], nn.Module], silu: bool = True, blur: tuple = ()) -> nn.Module:
+    """A new network with SiLU in place of ReLU, and `BlurredPooling` in place of max pooling.
+
+    Args:
+        make: makes the network.
+        silu: SiLU, x * sigmoid(x) (Elfwing, Uchibe & Doya 2018), has no corner.
+        blur: its kernel, such as (1, 2, 1); empty leaves the poolings as they are.
+    """
+    network = make()
+    for parent in list(network.modules()):
+        for name, layer in parent.named_children():
+            if silu and isinstance(layer, nn.ReLU):
+                setattr(parent, name, nn.SiLU())
+            elif silu and isinstance(layer, WeightSharing):
+                layer.activate = F.silu
+            elif blur and isinstance(layer, nn.MaxPool2d):
+                setattr(parent, name, BlurredPooling(*blur))
+    return network
 
 
 # ---- networks of dense convolutions -------------------------------------------------------------
