@@ -215,24 +215,16 @@ def soon() -> str:
     """The second benchmark of notebook 11 beside tutorials, in a few sentences."""
     beside, accuracy = speed.beside_tutorials(), in_full(finals(speed.SOONER)["test_accuracy"])
     rounds = int(beside["rounds"].iloc[0])
-    times = " and ".join(
-        f"{row['ratio']:.2f}{f' [{row.low:.2f}, {row.high:.2f}]' if rounds > 1 else ''} of the "
-        f"{row['plain loop']:.0f} s of {system}"
-        for system, row in beside.iterrows()
-    )
-    measured = f"The seconds are medians of {rounds} rounds by turns, the ratios their means."
-    if rounds == 1:
-        measured = (
-            "The seconds are of one round, so there is no interval: a new measurement "
-            "(`benchmarks/to_target.py`) takes five rounds by turns and gives one."
-        )
-    seconds, threads = beside[speed.SOONER.name].mean(), speed.SOONER_THREADS
-    reached = "" if beside["ratio"].iloc[0] <= 0.1 else "not "
+    row = beside.iloc[0]
+    reached = "" if row["ratio"] <= 0.1 else "not "
+    interval = f" [{row.low:.2f}, {row.high:.2f}]" if rounds > 1 else " (no interval: one round)"
     return (
-        f"{accuracy} in {seconds:.0f} s ({speed.SOONER.name}; the accuracy with one thread, the "
-        f"time with {threads}). That is {times}, trained for 15 epochs by the plain loop in the "
-        f"same run, on as many cores. {measured} The aim was a tenth of the time of "
-        f"{beside.index[0]}; it is {reached}reached."
+        f"{accuracy} in {row[speed.SOONER.name]:.0f} s ({speed.SOONER.name}; the accuracy with one "
+        f"thread, the time with {speed.SOONER_THREADS}). That is {row['ratio']:.2f}{interval} of "
+        f"the {row['plain loop']:.0f} s of {beside.index[0]}, which the plain loop takes in the "
+        f"same run for 15 epochs. The seconds are medians of {rounds} alternating rounds, the "
+        f"ratio is their mean. The aim was a tenth of the time of {beside.index[0]}; it is "
+        f"{reached}reached."
     )
 
 
