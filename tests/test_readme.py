@@ -7,7 +7,6 @@ half a unit of its last digit away from what is computed.
 import json
 import math
 import re
-from itertools import chain
 from pathlib import Path
 from statistics import mean, median, stdev
 
@@ -225,7 +224,7 @@ def test_the_goal():
     first, minutes = next(iter(runs.values())), [run["seconds"] / 60 for run in runs.values()]
     assert first["parameters"] < 8_000 and len(first["history"]) <= 15
     said = found.replace(name, "").replace("95 %", "")
-    counted = [kept(name), len(runs), *spread(tested), *ends([*tested]), len(runs)]
+    counted = [kept(name), len(runs), *spread(tested), *ends([*tested])]
     size = [first["parameters"], len(first["history"])]
     assert_says(said.split(", 15 epochs")[0] + ", 15 epochs", *counted, *size)
     (shown,) = numbers(said.split("15 epochs")[1])
@@ -234,45 +233,41 @@ def test_the_goal():
     assert kept(name) / len(runs) >= max(shares.values())
 
 
-ANNOUNCED = re.compile(
-    r"(\S+) has a test accuracy of (\S+ % \(standard deviation \S+, )95 % (interval of the mean "
-    r"\S+ to \S+, \d+ seeds\)) after the last of (\d+) epochs, (\d+–\d+) errors of 10,000, with "
-    r"(\S+) parameters"
-)
-
-
-def test_every_announced_result():
-    found = [*chain(*(ANNOUNCED.findall(path.read_text("utf-8")) for path in TEXTS))]
-    assert len(found) >= 4
-    for name, accuracy, interval, epochs, errors, parameters in found:
-        tested, runs = [*last(name, "test_accuracy").values()], records(name)
+def test_the_registered_networks():
+    table = rows("docs/ledger.md", "result")
+    assert len(table) == 4
+    for row in table:
+        tested, runs = last(row["step"], "test_accuracy").values(), records(row["step"])
         wrong = [round(10_000 - 100 * each) for each in tested]
         first = next(iter(runs.values()))
-        assert_says(accuracy + interval, *spread(tested), *ends(tested), len(runs))
-        assert_says(epochs, len(first["history"]))
-        assert_says(errors, min(wrong), max(wrong))
-        assert_says(parameters, first["parameters"])
+        assert_says(row["parameters"], first["parameters"])
+        assert_says(row["epochs"], len(first["history"]))
+        assert_says(row["test accuracy"], *spread(tested))
+        assert_says(row["seeds"], len(runs))
+        assert_says(row["errors of 10,000"], min(wrong), max(wrong))
+        assert row["target"] == MARKS[meets(row["step"])]
 
 
 def test_the_fastest():
-    names = [f"11-epoch-{name}-60000" for name in ("half-hidden", "published")]
-    ours, known = ([*last(name, "test_accuracy").values()] for name in names)
-    seconds = [[run["seconds"] for run in records(name).values()] for name in names]
-    ratios = [one / other for one, other in zip(*seconds, strict=True)]
-    first, second = ([*spread(each), *ends(each), len(each)] for each in (ours, known))
-    times = [*spread(seconds[0]), 1, mean(ratios), *ends(ratios)]  # threads: 1
-    said = region("docs/speed.md", "fastest").replace("95 %", "")
-    assert_says(said, *first, *times, *second)
+    table = rows("docs/speed.md", "fastest")
+    seconds = [[run["seconds"] for run in records(row["recipe"]).values()] for row in table]
+    for row, own in zip(table, seconds, strict=True):
+        ratios = [one / other for one, other in zip(own, seconds[0], strict=True)]
+        assert_says(row["test accuracy"], *spread(last(row["recipe"], "test_accuracy").values()))
+        assert_says(row["seconds"], *spread(own))
+        assert_says(row["relative time"], mean(ratios), *ends(ratios))
 
 
 def test_the_second_benchmark():
-    said = region("docs/speed.md", "soon").replace("95 %", "").replace("11-sooner", "")
-    tested = [*last("11-sooner", "test_accuracy").values()]
-    assert_says(said.split(" in ")[0], *spread(tested), *ends(tested), len(tested))
     rounds = json.loads(text("results/to-target-cpu.json"))["rounds"]
-    share = mean(each["winner beside S4-6"] / each["S4-6"] for each in rounds)
-    seconds = median(each["S4-6"] for each in rounds)
-    assert re.search(rf"{share:.2f}( \[.*?\]| \(.*?\)) of the {seconds:.0f} s of S4-6", said)
+    for row in rows("docs/speed.md", "soon"):
+        system = row["system"]
+        share = mean(each[f"winner beside {system}"] / each[system] for each in rounds)
+        assert row["plain loop"] == f"{median(each[system] for each in rounds):.3g}"
+        assert row["ratio"] == f"{share:.3g}"
+    introduction = text("docs/speed.md").split("<!-- soon -->")[0].split("test accuracy of")[-1]
+    tested = [*last("11-sooner", "test_accuracy").values()]
+    assert_says(introduction.split("%")[0], *spread(tested))
 
 
 TEXTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]

@@ -21,7 +21,7 @@ from mnist_lib.commands.main import sentence
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.machine import results_folder, write_atomically
 from mnist_lib.experiments import comparison, figures, speed
-from mnist_lib.experiments.pilots import ABLATIONS, ACCURATE, ONE_THOUSAND, REGISTERED, TWO_THOUSAND
+from mnist_lib.experiments.pilots import ABLATIONS, REGISTERED
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, load_checkpoint, records_of
 from mnist_lib.results import finals, interval, ledger, mean_and_deviation, pilots, verdict
@@ -102,129 +102,52 @@ def as_markdown(table: pd.DataFrame) -> str:
 # ---- regions ------------------------------------------------------------------------------------
 
 
-def in_full(accuracies: pd.Series) -> str:
-    """'99.52 % (standard deviation 0.07, 95 % interval of the mean 99.47 to 99.56, 10 seeds)'."""
-    if len(accuracies) < 2:
-        return f"{mean_and_deviation(accuracies)} (1 seed)"
-    mean, deviation = interval(accuracies * 100), accuracies.std() * 100
-    return (
-        f"{mean.mean:.2f} % (standard deviation {deviation:.2f}, 95 % interval of the mean "
-        f"{mean.low:.2f} to {mean.high:.2f}, {mean.pairs} seeds)"
-    )
-
-
 def goal(least: float = 0.994, last: int = 3) -> str:
     """The network that keeps the goal's accuracy in the last epochs of the most seeds."""
-    rows = []
-    for recipe in NETWORKS:
-        if records := records_of(recipe):
-            ends = [[row["test_accuracy"] for row in r["history"][-last:]] for r in records]
-            kept = sum(min(end) >= least for end in ends)
-            rows.append((kept / len(records), -records[0]["parameters"], kept, recipe.name))
-    *_, kept, name = max(rows)
-    recipe = next(recipe for recipe in NETWORKS if recipe.name == name)
-    runs = finals(recipe)
+    kept = {}
+    for recipe in filter(records_of, NETWORKS):
+        ends = [[row["test_accuracy"] for row in r["history"][-last:]] for r in records_of(recipe)]
+        kept[recipe.name] = sum(min(end) >= least for end in ends)
+    runs = {recipe.name: finals(recipe) for recipe in NETWORKS if recipe.name in kept}
+    name = max(kept, key=lambda n: (kept[n] / len(runs[n]), -runs[n]["parameters"].iloc[0]))
+    best = runs[name]
+    mean = interval(100 * best["test_accuracy"])
     return (
-        f"**{kept} of {len(runs)} seeds** of {name} reach it: "
-        f"{in_full(runs['test_accuracy'])} after the last epoch, "
-        f"{runs['parameters'].iloc[0]:,} parameters, {runs['epochs'].iloc[0]} epochs, "
-        f"{runs['seconds'].median() / 60:.1f} minutes of training on one CPU core."
+        f"**{kept[name]} of {len(best)} seeds** of {name} reach it: "
+        f"{mean_and_deviation(best['test_accuracy'])} (mean and standard deviation; 95 % interval "
+        f"of the mean {mean.low:.2f} to {mean.high:.2f}) after the last epoch, "
+        f"{best['parameters'].iloc[0]:,} parameters, {best['epochs'].iloc[0]} epochs, "
+        f"{best['seconds'].median() / 60:.1f} minutes of training on one CPU core."
     )
 
 
 def pages() -> str:
     """The README's table of pages with its last two columns, accuracy and verdict, made anew."""
     text = (results_folder().parent / "README.md").read_text(encoding="utf-8")
-    recipes = {recipe.name[:2]: recipe for recipe in NETWORKS}
+    recipes = {recipe.name[:2]: recipe for recipe in NETWORKS if records_of(recipe)}
     lines = text.split("<!-- pages -->\n")[1].split("<!-- /pages -->")[0].splitlines()
     for number, line in enumerate(lines):
         page = re.search(r"notebooks/(\d\d)_", line)
-        recipe = recipes.get(page[1]) if page else None
-        if recipe and records_of(recipe):
+        if page and page[1] in recipes:
+            recipe = recipes[page[1]]
             accuracy = mean_and_deviation(finals(recipe)["test_accuracy"])
-            word = "✓" if meets(recipe) else "✗"
-            lines[number] = "|".join([*line.split("|")[:-3], f" {accuracy} ", f" {word} ", ""])
+            lines[number] = "|".join(
+                [*line.split("|")[:-3], f" {accuracy} ", f" {mark(recipe)} ", ""]
+            )
     return "\n".join(lines)
 
 
-def result() -> str:
-    """What keeps the goal, then the most accurate and the smallest."""
-    known = {"99.4 %": speed.TO_TARGET_FINAL, "Accurate": ACCURATE}
-    known |= {"Small": TWO_THOUSAND, "Tiny": ONE_THOUSAND}
-    found = [f"{word}: {headline(known[word])}" for word in known if records_of(known[word])]
-    return "\n\n".join(found or [f"Accurate: {headline(journey.BEST)}"])
-
-
-def headline(recipe: Recipe) -> str:
-    """The result of a recipe in one sentence."""
-    runs, target = finals(recipe), journey.TARGETS.get(recipe.name)
-    goal = f" {target.mean_accuracy:.2%}" if target and target.mean_accuracy else ""
-    outcome = f"; target{goal} {'met' if meets(recipe) else 'missed'}" if target else ""
-    return (
-        f"{recipe.name} has a test accuracy of {in_full(runs['test_accuracy'])} after the last of "
-        f"{runs['epochs'].iloc[0]} epochs, {runs['errors'].min()}–{runs['errors'].max()} errors of "
-        f"10,000, with {runs['parameters'].iloc[0]:,} parameters{outcome}."
-    )
-
-
-def meets(recipe: Recipe) -> bool:
+def mark(recipe: Recipe) -> str:
     """Whether all that its target asks for holds for its recorded seeds."""
-    return all(claim.holds for claim in verdict(recipe))
+    return "✓" if all(claim.holds for claim in verdict(recipe)) else "✗"
 
 
-def targets() -> str:
-    """Which steps met the target that was registered before their runs, and which missed it."""
-    misses = {
-        recipe.name: [claim.sentence for claim in verdict(recipe) if not claim.holds]
-        for recipe in journey.JOURNEY
-        if recipe.name in journey.TARGETS and records_of(recipe)
-    }
-    met = ", ".join(name for name, lines in misses.items() if not lines) or "none"
-    missed = ", ".join(f"{name} ({'; '.join(lines)})" for name, lines in misses.items() if lines)
-    return f"Registered targets of these steps met: {met}. Missed: {missed or 'none'}."
-
-
-def minutes() -> str:
-    """How long the trainings of each notebook take, from the first recorded seed of each recipe."""
-    seconds, machines = {}, set()
-    for recipe in journey.JOURNEY:
-        for record in records_of(recipe)[:1]:
-            machine = record["machine"]
-            seconds[recipe.name[:2]] = seconds.get(recipe.name[:2], 0) + record["seconds"]
-            machines.add(f"{machine['device']}, threads: {machine['threads']}")
-    times = " · ".join(f"{notebook}: {total / 60:.1f}" for notebook, total in seconds.items())
-    return f"Minutes of training per notebook ({'; '.join(sorted(machines))}): {times}."
-
-
-def fastest() -> str:
-    """The first benchmark of notebook 11 in one sentence."""
-    table, run = (
-        speed.compare_speed(speed.ONE_EPOCH_FINAL),
-        records_of(speed.ONE_EPOCH_FINAL[-1])[0]["machine"],
-    )
-    known, ours = map(finals, speed.ONE_EPOCH_FINAL)
-    return (
-        f"**{in_full(ours['test_accuracy'])} in {table['seconds'].iloc[-1]} s** (mean ± standard "
-        f"deviation) of training and evaluation ({run['device']}, threads: {run['threads']}). That "
-        f"is {table['relative time'].iloc[-1]} of the time of the fastest published recipe that we "
-        f"know, which ends at {in_full(known['test_accuracy'])} here."
-    )
-
-
-def soon() -> str:
-    """The second benchmark of notebook 11 beside tutorials, in a few sentences."""
-    beside, accuracy = speed.beside_tutorials(), in_full(finals(speed.SOONER)["test_accuracy"])
-    rounds = int(beside["rounds"].iloc[0])
-    row = beside.iloc[0]
-    reached = "" if row["ratio"] <= 0.1 else "not "
-    interval = f" [{row.low:.2f}, {row.high:.2f}]" if rounds > 1 else " (no interval: one round)"
-    return (
-        f"{accuracy} in {row[speed.SOONER.name]:.0f} s ({speed.SOONER.name}; the accuracy with one "
-        f"thread, the time with {speed.SOONER_THREADS}). That is {row['ratio']:.2f}{interval} of "
-        f"the {row['plain loop']:.0f} s of {beside.index[0]}, which the plain loop takes in the "
-        f"same run for 15 epochs. The seconds are medians of {rounds} alternating rounds, the "
-        f"ratio is their mean. The aim was a tenth of the time of {beside.index[0]}; it is "
-        f"{reached}reached."
+def result() -> str:
+    """The registered networks beside the journey, with targets met or missed."""
+    recipes = [*filter(records_of, [speed.TO_TARGET_FINAL, *REGISTERED])]
+    columns = ["parameters", "epochs", "test accuracy", "seeds", "errors of 10,000"]
+    return as_markdown(
+        ledger(recipes).reindex(columns=columns).assign(target=list(map(mark, recipes)))
     )
 
 
@@ -235,34 +158,26 @@ def speeds() -> str:
         raise NoRecords("no benchmark yet: make bench makes one")
     found = json.loads(path.read_text(encoding="utf-8"))
     ratios = {step: row["times as long as the library"] for step, row in found["steps"].items()}
-    table = pd.DataFrame(ratios).T.map(
-        "{0[median]:.2f} ({0[lowest]:.2f} to {0[highest]:.2f})".format
-    )
-    machine = found["machine"]
-    text = (
-        f"{as_markdown(table.rename_axis('step'))}\n\n"
-        f"How many times as long as the library: median of {found['rounds']} rounds (lowest to "
-        f"highest) on {machine.get('device_name') or machine['device']}, threads: "
-        f"{machine['threads']}, PyTorch {machine['torch']}."
-    )
+    text = "{0[median]:.2f} ({0[lowest]:.2f} to {0[highest]:.2f})"
+    tables = [pd.DataFrame(ratios).T.map(text.format).rename_axis("step")]
     for what, by_step in found.get("threads", {}).items():
         rows = {f"{s}, {beside}": by_step[s][beside] for s in by_step for beside in by_step[s]}
         table = pd.DataFrame(rows).T.map("{0[median]:.1f}".format)
-        text += f"\n\n{as_markdown(table.rename_axis(f'{what}, by threads'))}"
-    return text
+        tables.append(table.rename_axis(f"{what}, by threads"))
+    return "\n\n".join(map(as_markdown, tables))
 
 
 REGIONS = {
     "goal": goal,
     "pages": pages,
     "result": result,
-    "minutes": minutes,
     "ledger": lambda: as_markdown(ledger(journey.JOURNEY)),
-    "targets": targets,
     "ablations": lambda: as_markdown(pilots(ABLATIONS)),
     "systems": lambda: as_markdown(comparison.comparison().drop(columns=TOO_WIDE)),
-    "fastest": fastest,
-    "soon": soon,
+    "fastest": lambda: as_markdown(speed.compare_speed(speed.ONE_EPOCH_FINAL)),
+    "soon": lambda: as_markdown(
+        speed.beside_tutorials().dropna(axis="columns").map("{:.3g}".format)
+    ),
     "speed": speeds,
 }
 
