@@ -154,7 +154,7 @@ def recheck(recipe: Recipe, seed: int, digits: Digits) -> str:
     """Evaluate a recorded checkpoint afresh on the test digits, and say how it compares.
 
     Returns:
-        'checkpoint of seed 11: 99.46 %, 54 errors of 10,000'.
+        'recorded checkpoint of seed 11: 99.46 %, 54 errors of 10,000'.
 
     Raises:
         ValueError: if it is more than three errors from its record, which rounding cannot explain.
@@ -169,7 +169,7 @@ def recheck(recipe: Recipe, seed: int, digits: Digits) -> str:
                 f"says {recorded['test_accuracy']:.2%}"
             )
     errors = round((1 - accuracy) * count)
-    return f"checkpoint of seed {seed}: {accuracy:.2%}, {errors:,} errors of {count:,}"
+    return f"recorded checkpoint of seed {seed}: {accuracy:.2%}, {errors:,} errors of {count:,}"
 
 
 def test_accuracy(model: nn.Module, digits: Digits) -> float:
