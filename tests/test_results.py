@@ -323,7 +323,8 @@ def test_a_checkpoint_is_evaluated_afresh_and_held_against_its_record(tiny, digi
     run = fit(tiny, digits.first(10_000), seed=1, device="cpu", quiet=True)
     accuracy = run.history[-1]["test_accuracy"]
     save(run)
-    said = f"recorded checkpoint of seed 1: {accuracy:.2%}, {round((1 - accuracy) * 10_000)} errors of 10,000"
+    errors = round((1 - accuracy) * 10_000)
+    said = f"recorded checkpoint of seed 1: {accuracy:.2%}, {errors} errors of 10,000"
     assert recheck(tiny, 1, digits).replace(",", "") == said.replace(",", "")
     few = digits.first(100)  # of which the record says nothing
     assert recheck(tiny, 1, few).endswith(" errors of 100")
