@@ -101,7 +101,7 @@ def test_pages_are_replaced_as_if_run_by_hand_and_failures_leave_theirs(
     assert "1 finished, 5 failed" in printed
     assert "91_ends-seed-11: cell 2 of 3 was not executed to its end: no cell may end" in printed
     assert "92_raises-seed-11: ValueError: on purpose; kept up to there as " in printed
-    assert f"93_dies-seed-11: Kernel died (started as: {sys.executable} -m ipykernel" in printed
+    assert "93_dies-seed-11: Kernel died" in printed
     assert "94_edits-seed-11: the notebook was edited while it ran, so it was not" in printed
     assert "No such file or directory" in printed and "Traceback" not in printed
 
@@ -129,7 +129,6 @@ def test_a_shortened_training_with_another_seed_makes_a_record_and_no_page(folde
     printed = capsys.readouterr().out
     assert "1 finished, 0 failed" in printed
     assert re.search(r"01_plain-seed-3: finished in \d+ s  validation .*%", printed)
-    assert re.search(r"01-plain, seed 3 +test accuracy .*% after the last epoch", printed)
     assert "SEED = 3" in (output_folder() / "executed" / "01_plain-seed-3.ipynb").read_text()
     assert page.read_bytes() == before and not (folder.parent / "results").exists()
     record = output_folder() / "runs" / "01-plain" / "seed-3.json"

@@ -6,7 +6,6 @@ are imported where they are used, because workers need no PyTorch.
 """
 
 import argparse
-import difflib
 import json
 import math
 import multiprocessing
@@ -19,7 +18,6 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -54,29 +52,11 @@ def run(options: argparse.Namespace) -> int:
         if not waiting:
             return 0
         data()  # once here, so that the kernels do not all wait for it
-        started = f"{datetime.now():%FT%T}"
         failed = execute_all(waiting, options.jobs)
         print(f"{len(waiting) - len(failed)} finished, {len(failed)} failed")
         for name, reason in failed.items():
             print(f"  {name}: {reason}")
-        show_records(started)
-    if machine.is_on("MNIST_LIB_RENEW") and not machine.is_short():
-        from mnist_lib.commands.report import report
-
-        return max(report(options), bool(failed))
     return 1 if failed else 0
-
-
-def show_records(since: str) -> None:
-    """One line for each record that was written since this time."""
-    from mnist_lib.records import load_records
-
-    for record in load_records(machine.output_folder()):
-        if record["machine"].get("started", "") >= since:
-            part = "test" if record["sizes"]["test"] else "validation"
-            accuracy = record["history"][-1][f"{part}_accuracy"]
-            name = f"{record['recipe']}, seed {record['seed']}"
-            print(f"  {name:32} {part} accuracy {accuracy:.2%} after the last epoch")
 
 
 # ---- what is to be done -------------------------------------------------------------------------
@@ -171,9 +151,8 @@ def find_notebooks(names: list[str], folder: Path) -> list[Path]:
         found = [p for p in available if name in (p.stem, p.name) or name.zfill(2) == p.stem[:2]]
         found += [Path(name).resolve()] if Path(name).is_file() else []
         if not found:
-            stems = [path.stem for path in available]
-            near = difflib.get_close_matches(name, stems, cutoff=0.3) or stems
-            raise ValueError(f"there is no notebook '{name}'; there are {', '.join(near)}")
+            stems = ", ".join(path.stem for path in available)
+            raise ValueError(f"there is no notebook '{name}'; there are {stems}")
         chosen.append(found[0])
     return sorted(set(chosen)) or available
 
@@ -310,12 +289,9 @@ def literally(path: Path) -> str:
 
 
 def in_a_sentence(error: Exception) -> str:
-    """What stopped a notebook, in a line; where its kernel died, which one that was."""
+    """What stopped a notebook, in a line."""
     if isinstance(error, papermill.PapermillExecutionError):
         return f"{error.ename}: {error.evalue}".splitlines()[0]
-    if "ernel" in str(error):
-        argv = ThisPython(kernel_name="python3").kernel_spec.argv
-        return f"{sentence(error)} (started as: {' '.join(argv)})"
     return sentence(error)
 
 
