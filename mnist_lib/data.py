@@ -3,7 +3,6 @@
 Images are uint8 (n, 1, 28, 28) in 0..255 and labels int64 (n,) in 0..9 until a batch is made.
 """
 
-import functools
 import gzip
 import hashlib
 import http.client
@@ -47,12 +46,10 @@ FILES = {  # and the MD5 sums of their content
 
 def make_available(raw: Path) -> None:
     """Make sure that the folder holds the four intact files, whatever is there now."""
-    if all(is_intact(raw / name) for name in FILES):
-        return
-    raw.mkdir(parents=True, exist_ok=True)
-    with FileLock(raw / ".lock"):  # several processes may start at once
-        for name in FILES:
-            if not is_intact(raw / name):
+    for name in FILES:
+        if not is_intact(raw / name):
+            raw.mkdir(parents=True, exist_ok=True)
+            with FileLock(raw / ".lock"):  # several processes may start at once
                 content = fetch(name, raw)
                 if (raw / name).is_dir():  # 7-Zip may unpack a file into a folder of its name
                     (raw / name).rename(raw / f"{name}-folder")
@@ -60,13 +57,8 @@ def make_available(raw: Path) -> None:
 
 
 def is_intact(file: Path) -> bool:
-    """Whether the file has its MD5 sum; one that has not changed is not read again."""
-    return file.is_file() and md5_of_file(file, file.stat().st_mtime_ns) == FILES[file.name]
-
-
-@functools.cache
-def md5_of_file(file: Path, _changed: int) -> str:
-    return md5_of(file.read_bytes())
+    """Whether the file is there and has its MD5 sum."""
+    return file.is_file() and md5_of(file.read_bytes()) == FILES[file.name]
 
 
 def md5_of(content: bytes) -> str:
@@ -246,11 +238,6 @@ class Batches:
 
     def __len__(self) -> int:
         return math.ceil(self.count / self.batch_size)
-
-    @property
-    def last_batch(self) -> int:
-        """Images of the last step of a pass."""
-        return self.count - (len(self) - 1) * self.batch_size
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for chosen in self.positions().to(self.labels.device).split(self.batch_size):

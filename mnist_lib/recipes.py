@@ -7,6 +7,7 @@ learning rate are plain descriptions here, which a training builds.
 import difflib
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -178,12 +179,11 @@ class Recipe:
             and (setting.name, getattr(self, setting.name)) != ("batches", Batches)
         }
 
-    def check(self, steps: int, last_batch: int) -> None:
-        """Try before any time is spent what a run will do.
+    def check(self, count: int) -> None:
+        """Try before any time is spent what a run will do, with its last batch and all its steps.
 
         Args:
-            steps: of an epoch.
-            last_batch: images of its last step, often fewer than the batch size.
+            count: images of an epoch.
 
         Raises:
             ValueError: that says what cannot work, and why.
@@ -192,8 +192,9 @@ class Recipe:
         network = self.new_network(seed=0)
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise ValueError(f"the network of '{self.name}' has no parameters to train")
-        for count, training in ((2, False), (last_batch, True)):
-            check_logits(self.name, network.train(training), count)
+        check_logits(self.name, network.eval(), 2)
+        check_logits(self.name, network.train(), (count - 1) % self.batch_size + 1)
+        steps = math.ceil(count / self.batch_size)
         try:
             learning_rates(self.optimizer, self.schedule, steps, self.epochs)
         except (ArithmeticError, TypeError, ValueError) as error:

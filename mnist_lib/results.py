@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 from scipy.special import stdtrit
-from torch import nn
 
 from mnist_lib import journey
 from mnist_lib.data import FOLDS, TEST_SIZE, Digits
@@ -159,22 +158,17 @@ def recheck(recipe: Recipe, seed: int, digits: Digits) -> str:
     Raises:
         ValueError: if it is more than three errors from its record, which rounding cannot explain.
     """
-    accuracy = test_accuracy(load_checkpoint(recipe, seed), digits)
-    count = len(digits.test_labels)
-    (recorded,) = [r["history"][-1] for r in records_of(recipe) if r["seed"] == seed] or [None]
-    if recorded and not is_short() and count == TEST_SIZE:
-        if abs(recorded["test_accuracy"] - accuracy) * TEST_SIZE > 3:
-            raise ValueError(
-                f"the checkpoint of '{recipe.name}', seed {seed}, reads {accuracy:.2%}, its record "
-                f"says {recorded['test_accuracy']:.2%}"
-            )
+    count, batches = len(digits.test_labels), clean_batches(digits.test_images, digits.test_labels)
+    _, accuracy = evaluate(load_checkpoint(recipe, seed), batches)
+    recorded = [r["history"][-1]["test_accuracy"] for r in records_of(recipe) if r["seed"] == seed]
+    is_off = count == TEST_SIZE and recorded and abs(recorded[0] - accuracy) * TEST_SIZE > 3
+    if is_off and not is_short():
+        raise ValueError(
+            f"the checkpoint of '{recipe.name}', seed {seed}, reads {accuracy:.2%}, its record "
+            f"says {recorded[0]:.2%}"
+        )
     errors = round((1 - accuracy) * count)
     return f"recorded checkpoint of seed {seed}: {accuracy:.2%}, {errors:,} errors of {count:,}"
-
-
-def test_accuracy(model: nn.Module, digits: Digits) -> float:
-    """Fraction of the test digits that a network reads."""
-    return evaluate(model, clean_batches(digits.test_images, digits.test_labels))[1]
 
 
 # ---- tables -------------------------------------------------------------------------------------
@@ -182,28 +176,24 @@ def test_accuracy(model: nn.Module, digits: Digits) -> float:
 
 def ledger(recipes: list[Recipe]) -> pd.DataFrame:
     """The table of the journey: one row per recipe that has records."""
-    rows = [ledger_row(recipe) for recipe in recipes if records_of(recipe)]
-    return pd.DataFrame(rows).set_index("step") if rows else pd.DataFrame()
-
-
-def ledger_row(recipe: Recipe) -> dict:
-    """A recipe's row of the ledger."""
-    runs = finals(recipe)
-    overfitting = (runs["clean_train_accuracy"] - runs["test_accuracy"]).mean()
-    gain, words = against(recipe, recipe.parent)
-    return {
-        "step": recipe.name,
-        "change": recipe.change,
-        "parameters": f"{runs['parameters'].iloc[0]:,}",
-        "epochs": runs["epochs"].iloc[0],
-        "test accuracy": mean_and_deviation(runs["test_accuracy"]),
-        "seeds": len(runs),
-        "errors of 10,000": f"{runs['errors'].min()}–{runs['errors'].max()}",
-        "validation": mean_and_deviation(runs["validation_accuracy"]),
-        "clean train − test": MISSING if math.isnan(overfitting) else f"{overfitting * 100:+.2f}",
-        "effect on validation": gain,
-        "the change": words,
-    }
+    rows = {}
+    for recipe in filter(records_of, recipes):
+        runs = finals(recipe)
+        overfitting = (runs["clean_train_accuracy"] - runs["test_accuracy"]).mean()
+        gain, words = against(recipe, recipe.parent)
+        rows[recipe.name] = {
+            "change": recipe.change,
+            "parameters": f"{runs['parameters'].iloc[0]:,}",
+            "epochs": runs["epochs"].iloc[0],
+            "test accuracy": mean_and_deviation(runs["test_accuracy"]),
+            "seeds": len(runs),
+            "errors of 10,000": f"{runs['errors'].min()}–{runs['errors'].max()}",
+            "validation": mean_and_deviation(runs["validation_accuracy"]),
+            "clean train − test": f"{100 * overfitting:+.2f}".replace("+nan", MISSING),
+            "effect on validation": gain,
+            "the change": words,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
 
 def against(recipe: Recipe, other: Recipe | None) -> tuple[str, str]:
@@ -217,23 +207,19 @@ def against(recipe: Recipe, other: Recipe | None) -> tuple[str, str]:
 
 def pilots(recipes: list[Recipe]) -> pd.DataFrame:
     """What was tried on folds alone: one row per recipe, each compared with the first of them."""
-    rows = [pilot_row(recipe, recipes[0]) for recipe in recipes if records_of(recipe)]
-    return pd.DataFrame(rows).set_index("recipe") if rows else pd.DataFrame()
-
-
-def pilot_row(recipe: Recipe, first: Recipe) -> dict:
-    """A recipe's row in a table of pilots."""
-    runs = finals(recipe)
-    gain, words = against(recipe, first)
-    return {
-        "recipe": recipe.name,
-        "change": recipe.change,
-        "parameters": f"{runs['parameters'].iloc[0]:,}",
-        "folds": len(runs),
-        "validation": mean_and_deviation(runs["validation_accuracy"]),
-        "against the first": gain,
-        "verdict": words,
-    }
+    rows = {}
+    for recipe in filter(records_of, recipes):
+        runs = finals(recipe)
+        gain, words = against(recipe, recipes[0])
+        rows[recipe.name] = {
+            "change": recipe.change,
+            "parameters": f"{runs['parameters'].iloc[0]:,}",
+            "folds": len(runs),
+            "validation": mean_and_deviation(runs["validation_accuracy"]),
+            "against the first": gain,
+            "verdict": words,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
 
 
 # ---- claims and verdicts ------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -53,16 +52,17 @@ def fit(
     machine.check_count("threads", threads)
     machine.check_count("seed", seed, lowest=0)
     check_fold(recipe, digits, seed)
-    digits, planned = shortened(digits, recipe)
+    planned = recipe
+    if machine.is_short():  # few images and epochs only show that all works
+        digits, planned = digits.first(1_280), replace(recipe, epochs=min(recipe.epochs, 2))
     with machine.use_threads(threads):
         training = training_batches(planned, digits, seed, device)
-        planned.check(len(training), training.last_batch)
+        planned.check(training.count)
         evaluation = evaluation_batches(digits, device)
         model = machine.accelerate(planned.new_network(seed), device)
         optimizer = planned.optimizer.build(model)
         schedule = planned.schedule.build(optimizer, len(training), planned.epochs)
-        started = {"started": f"{datetime.now():%FT%T}", **machine.commit()}
-        made_on = {**machine.describe_machine(device), **started}
+        made_on = machine.describe_machine(device)
         run = Run(recipe, seed, model, digits.fold, digits.sizes(), made_on)
         bar = progress_bar(len(training), quiet)
         try:
@@ -82,8 +82,8 @@ def fit(
                     tqdm.write(epoch_line(row, planned.epochs), file=sys.stdout)
                 if after_epoch is not None:
                     after_epoch(row)
-            images, labels = digits.train_images, digits.train_labels
-            run.clean_train_accuracy = evaluate(model, clean_batches(images, labels, device))[1]
+            clean = clean_batches(digits.train_images, digits.train_labels, device)
+            run.clean_train_accuracy = evaluate(model, clean)[1]
         except KeyboardInterrupt:  # Ctrl-C, or Jupyter's stop button
             run.interrupted = True
             print(f"interrupted after {len(run.history)} of {planned.epochs} epochs")
@@ -124,15 +124,11 @@ def progress_bar(steps: int, quiet: bool) -> tqdm:
 
 def epoch_line(row: dict, epochs: int) -> str:
     """The one line that a notebook keeps of an epoch; test accuracy only without validation."""
-    shown = "validation" if "validation_accuracy" in row else "test"
-    accuracies = [
-        f"{part} {row[f'{part}_accuracy']:7.2%}   "
-        for part in ("train", shown)
-        if f"{part}_accuracy" in row
-    ]
+    parts = ("train", "validation" if "validation_accuracy" in row else "test")
+    shown = [f"{p} {row[f'{p}_accuracy']:7.2%}   " for p in parts if f"{p}_accuracy" in row]
     return (
         f"epoch {row['epoch']:2d}/{epochs}   loss {row['train_loss']:.4f}   "
-        f"{''.join(accuracies)}{row['seconds']:5.1f} s"
+        f"{''.join(shown)}{row['seconds']:5.1f} s"
     )
 
 
@@ -193,13 +189,6 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([model(x).softmax(1).cpu() for x, _ in batches])
 
 
-def shortened(digits: Digits, recipe: Recipe) -> tuple[Digits, Recipe]:
-    """Few images and epochs if MNIST_LIB_SHORT asks for it, which only shows that all works."""
-    if not machine.is_short():
-        return digits, recipe
-    return digits.first(1_280), replace(recipe, epochs=min(recipe.epochs, 2))
-
-
 def training_batches(recipe: Recipe, digits: Digits, seed: int, device: str) -> Batches:
     """The recipe's shuffled and augmented batches for this seed."""
     return recipe.batches(
@@ -256,7 +245,7 @@ def find_learning_rate(
     machine.check_count("seed", seed, lowest=0)
     with machine.use_threads(1), machine.seeded(seed, device):
         batches = training_batches(recipe, digits, seed, device)
-        recipe.check(len(batches), batches.last_batch)
+        recipe.check(batches.count)
         model = machine.accelerate(recipe.new_network(seed), device).train()
         optimizer = recipe.optimizer.build(model)
         rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()

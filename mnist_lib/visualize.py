@@ -149,15 +149,6 @@ def show_learning_rates(rates: dict[str, Sequence[float]], steps_per_epoch: int)
     return figure
 
 
-def show_finder(table: pd.DataFrame) -> Figure:
-    """Smoothed loss against the growing learning rate, from `find_learning_rate`."""
-    figure, axis = new_figure(6.5, 3)
-    axis.plot(table["learning_rate"], table["loss"])
-    axis.set(xscale="log", xlabel="learning rate", ylabel="smoothed training loss")
-    axis.grid(alpha=0.3)
-    return figure
-
-
 def show_mistakes(
     images: torch.Tensor, labels: torch.Tensor, probabilities: torch.Tensor, columns: int = 10
 ) -> Figure:
@@ -167,17 +158,3 @@ def show_mistakes(
     wrong = wrong[confidence[wrong].argsort(descending=True)]
     captions = [f"{labels[i]}→{guesses[i]}  {confidence[i]:.0%}" for i in wrong]
     return show_digits(images[wrong], captions, columns)
-
-
-def show_confusion(labels: torch.Tensor, guesses: torch.Tensor) -> Figure:
-    """How often each digit (row) was taken for each other (column); right answers left blank."""
-    counts = torch.bincount(labels * 10 + guesses, minlength=100).view(10, 10)
-    counts.fill_diagonal_(0)
-    figure, axis = new_figure(4.6, 4.4)
-    axis.imshow(counts.numpy(), cmap="Oranges")
-    for truth in range(10):
-        for guess in range(10):
-            if counts[truth, guess]:
-                axis.text(guess, truth, int(counts[truth, guess]), ha="center", va="center")
-    axis.set(xticks=range(10), yticks=range(10), xlabel="guess", ylabel="truth")
-    return figure

@@ -315,4 +315,4 @@ def test_a_bad_file_gets_a_sentence(text, arguments, code, part, tmp_path, capsy
 
 def test_a_missing_file_gets_a_sentence(tmp_path, capsys):
     assert main(["check", str(tmp_path / "none.py")]) == 2
-    assert "there is no Python file" in capsys.readouterr().err
+    assert "does not load: FileNotFoundError" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """A network of the reader's own, checked and trained without Jupyter."""
 
 import argparse
-import importlib.util
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,21 +37,16 @@ def check(options: argparse.Namespace) -> int:
 
 def network_in(file: Path, name: str | None) -> Callable[[], nn.Module]:
     """The class or function of this name in a file; without a name, its only network."""
-    spec = importlib.util.spec_from_file_location(f"own_{file.stem}", file)
-    if spec is None or not file.is_file():
-        raise ValueError(f"there is no Python file {file}")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(file.resolve().parent))  # for what the file imports
     try:
-        spec.loader.exec_module(module)
+        made = runpy.run_path(str(file), run_name=f"own_{file.stem}")
     except (Exception, SystemExit) as error:  # whatever somebody's file may raise
         raise ValueError(f"{file} does not load: {type(error).__name__}: {error}") from None
-    own = [each for each in vars(module).values() if getattr(each, "__module__", "") == spec.name]
-    found = [
-        each.__name__ for each in own if isinstance(each, type) and issubclass(each, nn.Module)
-    ]
+    classes = [each for each in made.values() if isinstance(each, type)]
+    own = [each for each in classes if each.__module__ == f"own_{file.stem}"]
+    found = [each.__name__ for each in own if issubclass(each, nn.Module)]
     names = [name] if name else found
-    if len(names) != 1 or not callable(getattr(module, names[0], None)):
+    if len(names) != 1 or not callable(made.get(names[0])):
         reason = f"has the networks {', '.join(found) or '(none)'}"
         raise ValueError(f"{file} {reason}: name one by --network, a class or a function")
-    return getattr(module, names[0])
+    return made[names[0]]

@@ -21,6 +21,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 MEASURED = ("running_mean", "running_var", "num_batches_tracked")  # buffers that are no settings
+ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")  # a place in memory, another one in every process
 
 
 def short_hash(decisive: list) -> str:
@@ -66,7 +67,7 @@ def as_text(value) -> str:
             "make the class a dataclass, or give it attributes"
         )
     else:
-        return without_addresses(repr(value))
+        return ADDRESS.sub("", repr(value))
     return call(type(value).__name__ + own_code(type(value)), (), shown)
 
 
@@ -82,11 +83,6 @@ def call(name: str, arguments, options: dict) -> str:
     """'name(argument, option=value)'."""
     written = [f"{option}={as_text(item)}" for option, item in options.items()]
     return f"{name}({', '.join([*map(as_text, arguments), *written])})"
-
-
-def without_addresses(text: str) -> str:
-    """The text without places in memory, which are others in every process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 # ---- what a reader wrote counts by its code -----------------------------------------------------
@@ -163,17 +159,14 @@ def computation(network: Callable[[], nn.Module]) -> list[str]:
         images = torch.zeros(2, 1, 28, 28)
         for training in (True, False):
             model.train(training)(images)
-    return recorder.operations + fixed_numbers(model)
-
-
-def fixed_numbers(model: nn.Module) -> list[str]:
-    """The tensors of a network that are neither learned nor measured."""
+    # the tensors that are neither learned nor measured
     fixed = {name: buffer for name, buffer in model.named_buffers() if not name.endswith(MEASURED)}
     fixed |= {name: p for name, p in model.named_parameters() if not p.requires_grad}
     for place, layer in model.named_modules():
-        own = {f"{place}.{n}": x for n, x in vars(layer).items() if isinstance(x, torch.Tensor)}
-        fixed |= own
-    return [f"{name} = {as_text(fixed[name].detach())}" for name in sorted(fixed)]
+        own = vars(layer).items()
+        fixed |= {f"{place}.{n}": x for n, x in own if isinstance(x, torch.Tensor)}
+    numbers = [f"{name} = {as_text(fixed[name].detach())}" for name in sorted(fixed)]
+    return recorder.operations + numbers
 
 
 class Recorder(TorchFunctionMode):
@@ -202,7 +195,7 @@ class Recorder(TorchFunctionMode):
             return f"t{number}{list(item.shape)}"
         if isinstance(item, (list, tuple)):
             return f"[{', '.join(map(self.shown, item))}]"
-        return f"{item:.6g}" if isinstance(item, float) else without_addresses(str(item))
+        return f"{item:.6g}" if isinstance(item, float) else ADDRESS.sub("", str(item))
 
 
 def has_tensor(item) -> bool:

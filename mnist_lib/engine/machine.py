@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,20 +51,17 @@ def output_folder() -> Path:
 
 def commit() -> dict:
     """The project's commit and whether its files are as committed; None outside a git checkout."""
-
-    def git(*arguments: str) -> str | None:
+    found = []
+    for command in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "mnist_lib"]):
         try:
-            command = ["git", *arguments]
-            answer = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-        except OSError:  # no git here
-            return None
-        return None if answer.returncode else answer.stdout.strip()
-
-    changed = git("status", "--porcelain", "--", "mnist_lib")
-    return {
-        "commit": git("rev-parse", "--short", "HEAD"),
-        "clean": None if changed is None else not changed,
-    }
+            found.append(
+                subprocess.check_output(
+                    ["git", *command], cwd=PROJECT, stderr=subprocess.DEVNULL, text=True
+                )
+            )
+        except (OSError, subprocess.CalledProcessError):  # no git here, or no checkout
+            return {"commit": None, "clean": None}
+    return {"commit": found[0].strip(), "clean": not found[1]}
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -148,6 +146,8 @@ def describe_machine(device: str) -> dict:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
+        "started": f"{datetime.now():%FT%T}",
+        **commit(),
     }
 
 
