@@ -1,4 +1,7 @@
-"""What a notebook must look like: python .ci/lint_pages.py notebooks/*.ipynb"""
+"""The form of notebooks and the words of all texts: python .ci/lint_pages.py FILE...
+
+A notebook (.ipynb) is checked for both, Markdown and the docstrings of a module for their words.
+"""
 
 import ast
 import json
@@ -8,17 +11,26 @@ from pathlib import Path
 
 HEADINGS = ("## Target", "## Result", "## Analysis")
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|work|tmp|Users)/|\b[A-Z]:\\\\(?=\w)")
-LONGEST_CELL, MOST_IMPORTS, LARGEST = 25, 8, 400_000  # lines, lines, bytes
+LONGEST_CELL, MOST_IMPORTS = 25, 8  # lines
+NO_PROSE, AVOIDED = Path(__file__).with_name("words.txt").read_text(encoding="utf-8").split("\n\n")
+
+
+def wording(text: str) -> list[str]:
+    """Words to avoid, and sentences of more than thirty words."""
+    return [f"reword {hit[0]!r}" for hit in re.finditer(AVOIDED, re.sub(NO_PROSE, "…", text))]
 
 
 def faults(path: Path) -> list[str]:
-    """All that is wrong with this page."""
-    page = json.loads(path.read_text(encoding="utf-8"))
+    """All that is wrong with this file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        docstrings = "\n\n".join(re.findall(r'(?s)"""(.*?)"""', text))
+        return wording(docstrings if path.suffix == ".py" else text)
+    page = json.loads(text)
     cells = [(c, "".join(c["source"]), c["metadata"].get("tags", [])) for c in page["cells"]]
-    text = "\n".join(source for cell, source, _ in cells if cell["cell_type"] == "markdown")
+    text = "\n\n".join(source for cell, source, _ in cells if cell["cell_type"] == "markdown")
     found = [f"no {title}" for title in HEADINGS if title not in text.splitlines()]
-    if path.stat().st_size > LARGEST:
-        found.append(f"more than {LARGEST:,} bytes")
+    found += wording(text)
     imports = 0
     for cell, source, tags in cells:
         if cell["cell_type"] != "code":

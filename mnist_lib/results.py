@@ -129,9 +129,9 @@ def effect(recipe: Recipe, other: Recipe, column: str = "validation_accuracy") -
 
     Folds share most of their training digits, so their differences are not independent. On
     validation digits the half-width of Student's t is therefore multiplied by
-    sqrt(1 + n * 6,000 / 54,000) for n folds: 1.45 for ten, 1.25 for five (Nadeau and Bengio 2003,
-    Inference for the generalization error, https://doi.org/10.1023/A:1024068626366). On the test
-    digits it stays as it is: there the trainings of different seeds are independent.
+    sqrt(1 + n * 6,000 / 54,000) for n folds: 1.45 for ten, 1.25 for five. On the test digits it
+    stays as it is: there the trainings of different seeds are independent. The source is Nadeau and
+    Bengio 2003, Inference for the generalization error, https://doi.org/10.1023/A:1024068626366.
 
     Args:
         recipe, other: the difference is recipe minus other.

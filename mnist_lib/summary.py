@@ -49,8 +49,9 @@ def receptive_field(model: nn.Module) -> pd.DataFrame:
 
     Returns:
         One row per layer, with k, s, p: kernel, stride and padding in cells of the layer's input;
-        n: width of the output in cells; j: distance of neighbouring cells in input pixels,
-        j_out = j_in * s; r: width of what one cell sees in pixels, r_out = r_in + (k - 1) * j_in.
+        n: width of the output in cells;
+        j: distance of neighbouring cells in input pixels, j_out = j_in * s;
+        r: width in pixels of what one cell depends on, r_out = r_in + (k - 1) * j_in.
 
     Raises:
         ValueError: for branches, and where something that is no layer changes the width.

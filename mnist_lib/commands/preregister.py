@@ -41,7 +41,7 @@ def preregister(options: argparse.Namespace) -> int:
 
 
 def own_seeds(entry: dict) -> list[int]:
-    """Ten seeds that follow from recipe, target and reason, so that nobody can pick good ones.
+    """Ten seeds that follow from recipe, target and reason, so good ones cannot be picked.
 
     They are above 1,000, begin after a multiple of ten, and so validate on folds 1 to 10.
     """

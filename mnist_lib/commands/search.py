@@ -1,8 +1,8 @@
 """A search over recipes: Optuna suggests, folds judge, and what is hopeless ends early.
 
-What is searched stands in a file of Python, the space: a function suggest(trial) that makes a
-recipe, and SEEDS, whose folds judge it one after the other; where the digits are not MNIST's, a
-function digits(fold). No trial sees a test digit. Optuna's journal keeps them all in
+What is searched stands in a file of Python, the space. It has a function suggest(trial) that makes
+a recipe, and SEEDS, whose folds judge it one after the other. Where the digits are not MNIST's, it
+has a function digits(fold). No trial sees a test digit. Optuna's journal keeps them all in
 my-results/searches/<name of the file>.jsonl, and the same command goes on from there.
 """
 

@@ -81,9 +81,9 @@ def pooled_deviation() -> tuple[float, int]:
 def difference_of(ours: pd.Series, theirs: Sequence[float]) -> Effect:
     """Our mean minus theirs with its 95 % prediction interval, all as fractions.
 
-    All runs see the same 10,000 test images, so chance is what a run owes to its seed: s, the
-    `pooled_deviation` of all systems, because three seeds know their own badly. For n runs of ours
-    and m of theirs the half-width is
+    All runs are tested on the same 10,000 images, so runs differ by their seed alone. Three seeds
+    say little about their own deviation, so s is the `pooled_deviation` of all systems. For n runs
+    of ours and m of theirs the half-width is
 
         t * s * sqrt(1/n + 1/m)
 

@@ -123,8 +123,8 @@ def ink_on(colours: np.ndarray, paper: np.ndarray, least: float) -> tuple | None
         least: A distance in RGB.
 
     Returns:
-        The strength, float32 (h, w), 0 for paper and about 1 for ink; the connected pieces, int
-        (h, w), 1 for the main piece and 0 for paper; the contrast, a distance in RGB.
+        The strength, float32 (h, w), 0 for paper and about 1 for ink. The connected pieces, int
+        (h, w), 1 for the main piece and 0 for paper. The contrast, a distance in RGB.
     """
     light = np.maximum(paper.mean(-1), 2 * LEAST_CONTRAST)  # in shadow there is less contrast
     change = (colours - paper) * (light.mean() / light)[..., None]

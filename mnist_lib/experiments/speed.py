@@ -216,9 +216,9 @@ def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
     """SOONER's seconds beside whole trainings of tutorials, from benchmarks/to_target.py.
 
     Returns:
-        One row a published system: the plain loop and SOONER in seconds (medians over rounds), the
-        mean ratio of the two in the same round, low and high of its 95 % interval (NaN for one
-        round), and the number of rounds.
+        One row a published system: the plain loop and SOONER in seconds (medians over rounds), and
+        the mean ratio of the two in the same round. Then low and high of its 95 % interval (NaN for
+        one round), and the number of rounds.
 
     Raises:
         NoRecords: if SOONER was not measured on this kind of device.
