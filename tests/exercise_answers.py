@@ -1,4 +1,4 @@
-"""Answers to the exercises besides the solutions on the pages: other right ones, typical mistakes.
+"""Right answers to the exercises besides the solutions on the pages.
 
 Each is executed after the start cell of its exercise: what, notebook, number, code.
 """
@@ -77,174 +77,55 @@ for fold in range(10):
     in_turn[fold::10] = fold + 1
 absent, even = 8, 1.0
 """),
-}  # fmt: skip
-
-WRONG = {
-    "only the softmax": ("01", 1, """
-def mended(model, optimizer):
-    for chosen in torch.arange(20 * 128).split(128):
-        x, y = normalise(to_float(digits.train_images[chosen])), digits.train_labels[chosen]
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
+    "by ranks": ("10", 1, """
+values = sorted(accuracies)
+weight = 1
+best_of_five = total = 0
+for rank in range(4, 20):
+    best_of_five, total = best_of_five + weight * values[rank], total + weight
+    weight = weight * (rank + 1) // (rank - 3)
+best_of_five /= total
+typical, best_of_all = sum(values) / 20, values[-1]
 """),
-    "only the gradients": ("01", 1, """
-def mended(model, optimizer):
-    for chosen in torch.arange(20 * 128).split(128):
-        x, y = normalise(to_float(digits.train_images[chosen])), digits.train_labels[chosen]
-        optimizer.zero_grad()
-        F.cross_entropy(model(x).softmax(1), y).backward()
-        optimizer.step()
-"""),
-    "as it was": ("01", 1, "mended = broken"),
-    "as many inputs as before": ("01", 2, "inputs, parameters = 400, 27_562 + 16 * 16 * 9 + 16"),
-    "no biases": ("01", 2, "inputs, parameters = 144, 72 + 1_152 + 2_304 + 9_216 + 640"),
-    "pooling forgotten": ("02", 1, "field, jump, convolutions = 5, 2, 6"),
-    "one too few": ("02", 1, "field, jump, convolutions = 6, 2, 5"),
-    "one too many": ("02", 1, "field, jump, convolutions = 6, 2, 7"),
-    "wrapped around": ("02", 2, "moved = lambda images, n: images.roll(n, -1)"),
-    "to the left": ("02", 2, """
-import torch
-moved = lambda images, n: torch.nn.functional.pad(images, (-n, n))
-"""),
-    "the other way round": ("02", 2, """
-import torch
-moved = lambda images, n: torch.nn.functional.pad(images, (n, -n))
-still = digits.validation_images
-lost_by_skeleton, lost_by_plain = (
-    accuracy(recipe, still) - accuracy(recipe, moved(still, 4)) for recipe in (PLAIN, RECIPE)
-)
-"""),
-    "each place by itself": ("03", 1, """
-def by_hand(x, scale, shift, eps=1e-5):
-    normal = (x - x.mean(0)) / (x.var(0, correction=0) + eps).sqrt()
-    return normal * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
-"""),
-    "divided by n - 1": ("03", 1, """
-def by_hand(x, scale, shift, eps=1e-5):
-    mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True)
-    return (x - mean) / (variance + eps).sqrt() * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
-"""),
-    "without eps": ("03", 1, """
-def by_hand(x, scale, shift, eps=0):
-    variance, mean = torch.var_mean(x, (0, 2, 3), keepdim=True, correction=0)
-    return (x - mean) / variance.sqrt() * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
-"""),
-    "another network": ("03", 2, """
-mine = hurried.but("03-mine", "normalised", network=models.normalised)
-my_run = fit(mine, few.first(640), seed=SEED)
-"""),
-    "two changes": ("03", 2, """
-mine = hurried.but("03-mine", "two changes", batch_size=32, epochs=2)
-my_run = fit(mine, few.first(640), seed=SEED)
-"""),
-    "only a higher rate": ("03", 2, """
-from mnist_lib.recipes import SGD
-mine = hurried.but("03-mine", "a higher rate", optimizer=SGD(0.1))
-my_run = fit(mine, few, seed=SEED)
-"""),
-    "not scaled": ("04", 1, "drop = lambda x, p: x * (torch.rand_like(x) >= p)"),
-    "p is kept": ("04", 1, "drop = lambda x, p: x * (torch.rand_like(x) < p) / max(p, 1e-9)"),
-    "whole rows": ("04", 1, "drop = lambda x, p: x * (torch.rand(len(x), 1) >= p) / (1 - p)"),
-    "only the mode": ("04", 2, "mended = lambda model, *some: broken(model.eval(), *some)"),
-    "only the mean": ("04", 2, """
-def mended(model, images, labels):
-    batches = Batches(images, labels, batch_size=512)
-    return sum((model(x).argmax(1) == y).sum().item() for x, y in batches) / len(labels)
-"""),
-    "upside down": ("05", 1, """
-mirrored, survivors = digits.validation_images.flip(2), {0, 1, 3, 8}
-"""),
-    "all of them": ("05", 1, """
-mirrored, survivors = digits.validation_images.flip(3), set(range(10))
-"""),
-    "one hole for all": ("05", 2, """
-def erase(images, generator):
-    images = images.clone()
-    row, column = torch.randint(23, (2,), generator=generator).tolist()
-    images[:, :, row : row + 6, column : column + 6] = 0
-    return images
-"""),
-    "over the edge": ("05", 2, """
-def erase(images, generator):
-    images = images.clone()
-    for image in images:
-        row, column = torch.randint(28, (2,), generator=generator).tolist()
-        image[:, row : row + 6, column : column + 6] = 0
-    return images
-"""),
-    "dice of its own": ("05", 2, """
-def erase(images, generator):
-    images = images.clone()
-    for image in images:
-        row, column = torch.randint(23, (2,)).tolist()
-        image[:, row : row + 6, column : column + 6] = 0
-    return images
-"""),
-    "what came in is changed": ("05", 2, """
-def erase(images, generator):
-    for image in images:
-        row, column = torch.randint(23, (2,), generator=generator).tolist()
-        image[:, row : row + 6, column : column + 6] = 0
-    return images
-"""),
-    "the momentum that stays": ("06", 1, """
-momenta, stride_moved, stride_constant = [0.9] * 100, 1, 1.5
-"""),
-    "the peak of the momentum": ("06", 1, """
-momenta, stride_moved, stride_constant = ..., 0.15 / (1 - 0.95), 1.5
-"""),
-    "another rate": ("06", 2, """
-from mnist_lib.recipes import SGD
-mine = throughout.but("06-mine", "a lower rate", optimizer=SGD(0.05))
-my_run = reference_run = fit(mine, few.first(640), seed=SEED)
-"""),
-    "a decay that comes too late": ("06", 2, """
-from mnist_lib.recipes import StepDecay
-mine = throughout.but("06-mine", "after ten epochs", schedule=StepDecay(10))
-my_run, reference_run = (fit(each, few.first(640), seed=SEED) for each in (mine, throughout))
-"""),
-    "cells that come in": ("07", 1, "full, separable, most = 64 * 5_184, 64 * 792, 73_728"),
-    "weights": ("07", 1, "full, separable, most = 5_184, 792, 576"),
-    "the last stage": ("07", 1, "full, separable, most = 36 * 5_184, 36 * 792, 36 * 576"),
-    "a sum over channels": ("07", 2, """
-full_weights = lambda depthwise, pointwise: (pointwise * depthwise.sum(0)).expand(7, 5, 3, 3)
-"""),
-    "turned over": ("07", 2, """
-full_weights = lambda depthwise, pointwise: pointwise.transpose(0, 1) * depthwise
-"""),
-    "a formula for one width": ("08", 1, "a, b, c, largest = 0, 0, 2_894, 17"),
-    "no normalisation": ("08", 1, "a, b, c, largest = 3, 53, 426, 18"),
-    "one too wide": ("08", 1, "a, b, c, largest = 3, 61, 474, 18"),
-    "of many values": ("08", 2, """
-low, high = (differences.mean() + t * differences.sem() for t in (-1.96, 1.96))
-words = "undecided"
-"""),
-    "the spread of one": ("08", 2, """
-low, high = (differences.mean() + t * differences.std() for t in (-2.776, 2.776))
-words = "undecided"
-"""),
-    "the mean alone": ("08", 2, """
-from scipy.special import stdtrit
-half = differences.sem() * stdtrit(len(differences) - 1, 0.975)
-low, high = differences.mean() - half, differences.mean() + half
-words = "hurts"
-"""),
-    "as if the folds were independent": ("08", 2, """
+    "by scipy's t": ("10", 2, """
 from scipy import stats
-low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), stats.sem(differences))
-words = "undecided"
+low, high = stats.t.interval(0.95, degrees, ours.mean(), s * (1 + 1 / len(ours)) ** 0.5)
+words = "compatible with our runs"
 """),
-    "the best epoch as the last": ("09", 1, """
-last = best = tested.max().mean()
+    "in numbers": ("11", 1, "first, second, hidden = 160_000, 294_912, 65_536"),
+    "by scipy's interval": ("11", 2, """
+from scipy import stats
+each = faster / published
+ratio = each.mean()
+low, high = stats.t.interval(0.95, len(each) - 1, ratio, stats.sem(each))
 """),
-    "reported on the digits that chose": ("09", 1, """
-chosen = validated.max().mean()
+    "another class in doubt": ("12", 1, """
+of_three = torch.tensor([[0.4, 0.35, 0.25], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]])
+of_three[2] += torch.tensor([0.01, -0.01, 0.0])
 """),
-    "the best seed after its last epoch": ("09", 1, "top = tested.iloc[-1].max()"),
-    "one epoch for all seeds": ("09", 1, "best = tested.mean(axis=1).max()"),
-    "blocks of positions": ("09", 2, "by_label = places // 6_000 + 1"),
-    "a fold for each class": ("09", 2, "by_label = digits.train_labels + 1"),
-    "counted from zero": ("09", 2, "in_turn = places % 10"),
-    "the balanced folds": ("09", 2, "in_turn = fold_of_each(digits.train_labels)"),
-    "as balanced as they seem": ("09", 2, "absent, even = 0, 0.5"),
+    "every fold drawn": ("12", 2, """
+def flattery(trials, folds):
+    draws = torch.randn(100_000, trials, folds, generator=torch.Generator().manual_seed(7))
+    return spread * draws.mean(2).amax(1).mean().item()
+fewest = next(n for n in range(1, 20) if flattery(12, n) < 0.05)
+"""),
+    "in figures": ("13", 1, "shared, own, most_uses = 646, 1_710, 16"),
+    "a fitted line": ("13", 2, """
+def slant(image):
+    rows, columns = image.nonzero().T
+    y, x, ink = rows.double(), columns.double(), image[rows, columns].double()
+    design = torch.stack([y, torch.ones_like(y)], dim=1) * ink.sqrt()[:, None]
+    return torch.linalg.lstsq(design, x[:, None] * ink.sqrt()[:, None]).solution[0, 0]
+"""),
+    "by sums": ("14", 1, """
+def calibration_error(confidence, is_right, bins=15):
+    gaps = torch.zeros(bins).index_add(
+        0, (confidence * bins).long().clamp(max=bins - 1), is_right.float() - confidence
+    )
+    return gaps.abs().sum() / len(confidence)
+"""),
+    "by trying all": ("14", 2, """
+threshold = min(t for t in sure[~is_correct].tolist() if (~is_correct & (sure > t)).sum() <= 3)
+refused = 1 - (sure > threshold).double().mean().item()
+"""),
 }  # fmt: skip

@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
-from exercise_answers import RIGHT, WRONG
+from exercise_answers import RIGHT
+from exercise_mistakes import WRONG
 
 from mnist_lib.engine.machine import PROJECT
 from mnist_lib.results import Claims
@@ -92,7 +93,8 @@ def test_its_check_and_solution_are_folded_and_no_test_digit_judges(page, number
     opening = "<details>\n<summary>Solution</summary>\n\n```python\n"
     assert solution["source"].startswith(opening) and solution["source"].endswith("\n\n</details>")
     code = "".join(cell["source"] for cell in (text, start, check, solution))
-    assert not re.search("test_(images|labels|accuracy)", code)
+    # the log that a source has published may be compared with
+    assert not re.search("(?<!log_)test_(images|labels|accuracy)", code)
     assert ("fit(" in code) == ("without_test()" in code)
 
 

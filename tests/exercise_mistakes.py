@@ -1,0 +1,236 @@
+"""Typical mistakes in the exercises; their check must cross each.
+
+Each is executed after the start cell of its exercise: what, notebook, number, code.
+"""
+
+WRONG = {
+    "only the softmax": ("01", 1, """
+def mended(model, optimizer):
+    for chosen in torch.arange(20 * 128).split(128):
+        x, y = normalise(to_float(digits.train_images[chosen])), digits.train_labels[chosen]
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+"""),
+    "only the gradients": ("01", 1, """
+def mended(model, optimizer):
+    for chosen in torch.arange(20 * 128).split(128):
+        x, y = normalise(to_float(digits.train_images[chosen])), digits.train_labels[chosen]
+        optimizer.zero_grad()
+        F.cross_entropy(model(x).softmax(1), y).backward()
+        optimizer.step()
+"""),
+    "as it was": ("01", 1, "mended = broken"),
+    "as many inputs as before": ("01", 2, "inputs, parameters = 400, 27_562 + 16 * 16 * 9 + 16"),
+    "no biases": ("01", 2, "inputs, parameters = 144, 72 + 1_152 + 2_304 + 9_216 + 640"),
+    "pooling forgotten": ("02", 1, "field, jump, convolutions = 5, 2, 6"),
+    "one too few": ("02", 1, "field, jump, convolutions = 6, 2, 5"),
+    "one too many": ("02", 1, "field, jump, convolutions = 6, 2, 7"),
+    "wrapped around": ("02", 2, "moved = lambda images, n: images.roll(n, -1)"),
+    "to the left": ("02", 2, """
+import torch
+moved = lambda images, n: torch.nn.functional.pad(images, (-n, n))
+"""),
+    "the other way round": ("02", 2, """
+import torch
+moved = lambda images, n: torch.nn.functional.pad(images, (n, -n))
+still = digits.validation_images
+lost_by_skeleton, lost_by_plain = (
+    accuracy(recipe, still) - accuracy(recipe, moved(still, 4)) for recipe in (PLAIN, RECIPE)
+)
+"""),
+    "each place by itself": ("03", 1, """
+def by_hand(x, scale, shift, eps=1e-5):
+    normal = (x - x.mean(0)) / (x.var(0, correction=0) + eps).sqrt()
+    return normal * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+"""),
+    "divided by n - 1": ("03", 1, """
+def by_hand(x, scale, shift, eps=1e-5):
+    mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True)
+    return (x - mean) / (variance + eps).sqrt() * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
+"""),
+    "without eps": ("03", 1, """
+def by_hand(x, scale, shift, eps=0):
+    variance, mean = torch.var_mean(x, (0, 2, 3), keepdim=True, correction=0)
+    return (x - mean) / variance.sqrt() * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
+"""),
+    "another network": ("03", 2, """
+mine = hurried.but("03-mine", "normalised", network=models.normalised)
+my_run = fit(mine, few.first(640), seed=SEED)
+"""),
+    "two changes": ("03", 2, """
+mine = hurried.but("03-mine", "two changes", batch_size=32, epochs=2)
+my_run = fit(mine, few.first(640), seed=SEED)
+"""),
+    "only a higher rate": ("03", 2, """
+from mnist_lib.recipes import SGD
+mine = hurried.but("03-mine", "a higher rate", optimizer=SGD(0.1))
+my_run = fit(mine, few, seed=SEED)
+"""),
+    "not scaled": ("04", 1, "drop = lambda x, p: x * (torch.rand_like(x) >= p)"),
+    "p is kept": ("04", 1, "drop = lambda x, p: x * (torch.rand_like(x) < p) / max(p, 1e-9)"),
+    "whole rows": ("04", 1, "drop = lambda x, p: x * (torch.rand(len(x), 1) >= p) / (1 - p)"),
+    "only the mode": ("04", 2, "mended = lambda model, *some: broken(model.eval(), *some)"),
+    "only the mean": ("04", 2, """
+def mended(model, images, labels):
+    batches = Batches(images, labels, batch_size=512)
+    return sum((model(x).argmax(1) == y).sum().item() for x, y in batches) / len(labels)
+"""),
+    "upside down": ("05", 1, """
+mirrored, survivors = digits.validation_images.flip(2), {0, 1, 3, 8}
+"""),
+    "all of them": ("05", 1, """
+mirrored, survivors = digits.validation_images.flip(3), set(range(10))
+"""),
+    "one hole for all": ("05", 2, """
+def erase(images, generator):
+    images = images.clone()
+    row, column = torch.randint(23, (2,), generator=generator).tolist()
+    images[:, :, row : row + 6, column : column + 6] = 0
+    return images
+"""),
+    "over the edge": ("05", 2, """
+def erase(images, generator):
+    images = images.clone()
+    for image in images:
+        row, column = torch.randint(28, (2,), generator=generator).tolist()
+        image[:, row : row + 6, column : column + 6] = 0
+    return images
+"""),
+    "dice of its own": ("05", 2, """
+def erase(images, generator):
+    images = images.clone()
+    for image in images:
+        row, column = torch.randint(23, (2,)).tolist()
+        image[:, row : row + 6, column : column + 6] = 0
+    return images
+"""),
+    "what came in is changed": ("05", 2, """
+def erase(images, generator):
+    for image in images:
+        row, column = torch.randint(23, (2,), generator=generator).tolist()
+        image[:, row : row + 6, column : column + 6] = 0
+    return images
+"""),
+    "the momentum that stays": ("06", 1, """
+momenta, stride_moved, stride_constant = [0.9] * 100, 1, 1.5
+"""),
+    "the peak of the momentum": ("06", 1, """
+momenta, stride_moved, stride_constant = ..., 0.15 / (1 - 0.95), 1.5
+"""),
+    "another rate": ("06", 2, """
+from mnist_lib.recipes import SGD
+mine = throughout.but("06-mine", "a lower rate", optimizer=SGD(0.05))
+my_run = reference_run = fit(mine, few.first(640), seed=SEED)
+"""),
+    "a decay that comes too late": ("06", 2, """
+from mnist_lib.recipes import StepDecay
+mine = throughout.but("06-mine", "after ten epochs", schedule=StepDecay(10))
+my_run, reference_run = (fit(each, few.first(640), seed=SEED) for each in (mine, throughout))
+"""),
+    "cells that come in": ("07", 1, "full, separable, most = 64 * 5_184, 64 * 792, 73_728"),
+    "weights": ("07", 1, "full, separable, most = 5_184, 792, 576"),
+    "the last stage": ("07", 1, "full, separable, most = 36 * 5_184, 36 * 792, 36 * 576"),
+    "a sum over channels": ("07", 2, """
+full_weights = lambda depthwise, pointwise: (pointwise * depthwise.sum(0)).expand(7, 5, 3, 3)
+"""),
+    "turned over": ("07", 2, """
+full_weights = lambda depthwise, pointwise: pointwise.transpose(0, 1) * depthwise
+"""),
+    "a formula for one width": ("08", 1, "a, b, c, largest = 0, 0, 2_894, 17"),
+    "no normalisation": ("08", 1, "a, b, c, largest = 3, 53, 426, 18"),
+    "one too wide": ("08", 1, "a, b, c, largest = 3, 61, 474, 18"),
+    "of many values": ("08", 2, """
+low, high = (differences.mean() + t * differences.sem() for t in (-1.96, 1.96))
+words = "undecided"
+"""),
+    "the spread of one": ("08", 2, """
+low, high = (differences.mean() + t * differences.std() for t in (-2.776, 2.776))
+words = "undecided"
+"""),
+    "the mean alone": ("08", 2, """
+from scipy.special import stdtrit
+half = differences.sem() * stdtrit(len(differences) - 1, 0.975)
+low, high = differences.mean() - half, differences.mean() + half
+words = "hurts"
+"""),
+    "as if the folds were independent": ("08", 2, """
+from scipy import stats
+low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), stats.sem(differences))
+words = "undecided"
+"""),
+    "the best epoch as the last": ("09", 1, """
+last = best = tested.max().mean()
+"""),
+    "reported on the digits that chose": ("09", 1, """
+chosen = validated.max().mean()
+"""),
+    "the best seed after its last epoch": ("09", 1, "top = tested.iloc[-1].max()"),
+    "one epoch for all seeds": ("09", 1, "best = tested.mean(axis=1).max()"),
+    "blocks of positions": ("09", 2, "by_label = places // 6_000 + 1"),
+    "a fold for each class": ("09", 2, "by_label = digits.train_labels + 1"),
+    "counted from zero": ("09", 2, "in_turn = places % 10"),
+    "the balanced folds": ("09", 2, "in_turn = fold_of_each(digits.train_labels)"),
+    "as balanced as they seem": ("09", 2, "absent, even = 0, 0.5"),
+    "the first five": ("10", 1, "best_of_five = accuracies.iloc[:5].max()"),
+    "the middle one": ("10", 1, "typical = accuracies.median()"),
+    "the interval of the mean": ("10", 2, """
+from scipy.special import stdtrit
+half_width = stdtrit(degrees, 0.975) * s * (1 / len(ours)) ** 0.5
+low, high = ours.mean() - half_width, ours.mean() + half_width
+words = "outside our runs"
+"""),
+    "their own three runs": ("10", 2, """
+from scipy import stats
+low, high = stats.t.interval(0.95, len(ours) - 1, ours.mean(), ours.std())
+"""),
+    "the border left on": ("11", 1, "first = 24 * 24 * 16 * 5 * 5"),
+    "the weights alone": ("11", 1, "first, second, hidden = 400, 4_608, 65_536"),
+    "means, not pairs": ("11", 2, """
+from scipy import stats
+ratios = faster / published.mean()
+ratio = ratios.mean()
+low, high = stats.t.interval(0.95, len(ratios) - 1, ratio, ratios.std())
+"""),
+    "the factor of the folds": ("11", 2, """
+from scipy import stats
+ratios = faster / published
+error = stats.sem(ratios) * (1 + len(ratios) / 9) ** 0.5
+low, high = stats.t.interval(0.95, len(ratios) - 1, ratios.mean(), error)
+"""),
+    "all agree": ("12", 1, "of_three = torch.eye(3)[[1, 1, 1]]"),
+    "more than one": ("12", 1, """
+of_three = torch.tensor([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1], [0.0, 2.0, 0.0]])
+"""),
+    "divided by the folds": ("12", 2, """
+def flattery(trials, folds):
+    return spread / folds * torch.randn(100_000, trials).amax(1).mean().item()
+"""),
+    "one trial": ("12", 2, "fewest = 2"),
+    "one normalisation for all": ("13", 1, "shared = 9 * 19 + 19 * 19 + 2 * 19"),
+    "a full convolution": ("13", 1, "shared, own = 9 * 19 * 19 + 6 * 19, 3 * 9 * 19 * 19 + 6 * 19"),
+    "over the variance of the columns": ("13", 2, """
+def slant(image):
+    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    ink = image / image.sum()
+    x, y = x - (ink * x).sum(), y - (ink * y).sum()
+    return (ink * x * y).sum() / (ink * x * x).sum()
+"""),
+    "the means left in": ("13", 2, """
+def slant(image):
+    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    return (image * x * y).sum() / (image * y * y).sum()
+"""),
+    "one bin": ("14", 1, """
+def calibration_error(confidence, is_right, bins=15):
+    return abs(confidence.mean() - is_right.float().mean())
+"""),
+    "every bin alike": ("14", 1, """
+def calibration_error(confidence, is_right, bins=15):
+    number = (confidence * bins).long().clamp(max=bins - 1)
+    gaps = [(is_right[number == n].float() - confidence[number == n]).mean() for n in range(bins)]
+    return sum(map(abs, gaps)) / bins
+"""),
+    "a round number": ("14", 2, "threshold = 0.99"),
+    "the third mistake": ("14", 2, "threshold = sure[~is_correct].sort(descending=True).values[2]"),
+    "the mistakes alone": ("14", 2, "refused = (~is_correct).double().mean()"),
+}  # fmt: skip
