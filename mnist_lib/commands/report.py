@@ -124,16 +124,16 @@ def goal(least: float = 0.994, last: int = 3) -> str:
 def pages() -> str:
     """The README's table of pages with its last two columns, accuracy and verdict, made anew."""
     text = (results_folder().parent / "README.md").read_text(encoding="utf-8")
-    recipes = {recipe.name[:2]: recipe for recipe in NETWORKS if records_of(recipe)}
+    recipes = {recipe.name[:2]: [recipe] for recipe in NETWORKS if records_of(recipe)}
+    both = [recipe for recipe in REGISTERED if recipe.name.startswith("13")]  # of page 13
+    recipes["13"] = [recipe for recipe in both if records_of(recipe)]
     lines = text.split("<!-- pages -->\n")[1].split("<!-- /pages -->")[0].splitlines()
     for number, line in enumerate(lines):
         page = re.search(r"notebooks/(\d\d)_", line)
-        if page and page[1] in recipes:
-            recipe = recipes[page[1]]
-            accuracy = mean_and_deviation(finals(recipe)["test_accuracy"])
-            lines[number] = "|".join(
-                [*line.split("|")[:-3], f" {accuracy} ", f" {mark(recipe)} ", ""]
-            )
+        if page and (shown := recipes.get(page[1])):
+            accuracies = [mean_and_deviation(finals(recipe)["test_accuracy"]) for recipe in shown]
+            ends = ", ".join(accuracies), " ".join(map(mark, shown))
+            lines[number] = "|".join([*line.split("|")[:-3], *(f" {end} " for end in ends), ""])
     return "\n".join(lines)
 
 
@@ -174,6 +174,7 @@ REGIONS = {
     "ledger": lambda: as_markdown(ledger(journey.JOURNEY)),
     "ablations": lambda: as_markdown(pilots(ABLATIONS)),
     "systems": lambda: as_markdown(comparison.comparison().drop(columns=TOO_WIDE)),
+    "slips": lambda: as_markdown(comparison.contradictions()),
     "fastest": lambda: as_markdown(speed.compare_speed(speed.ONE_EPOCH_FINAL)),
     "soon": lambda: as_markdown(
         speed.beside_tutorials().dropna(axis="columns").map("{:.3g}".format)
