@@ -147,14 +147,3 @@ def show_learning_rates(rates: dict[str, Sequence[float]], steps_per_epoch: int)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     return figure
-
-
-def show_mistakes(
-    images: torch.Tensor, labels: torch.Tensor, probabilities: torch.Tensor, columns: int = 10
-) -> Figure:
-    """All misclassified digits as 'truth→guess confidence', the most confident mistake first."""
-    confidence, guesses = probabilities.max(1)
-    wrong = (guesses != labels).nonzero().squeeze(1)
-    wrong = wrong[confidence[wrong].argsort(descending=True)]
-    captions = [f"{labels[i]}→{guesses[i]}  {confidence[i]:.0%}" for i in wrong]
-    return show_digits(images[wrong], captions, columns)

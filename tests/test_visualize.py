@@ -6,7 +6,6 @@ import io
 import IPython.display
 import numpy as np
 import pytest
-import torch
 from made_up import finished
 from PIL import Image
 
@@ -66,10 +65,3 @@ def test_digits_stand_in_a_grid_with_their_captions(digits):
     assert captions(figure) == [str(label) for label in digits.train_labels[:12].tolist()]
     shown = figure.axes[3].images[0].get_array()
     assert np.array_equal(shown, digits.train_images[3, 0].numpy())
-
-
-def test_mistakes_come_with_the_surest_first(synthetic):
-    probabilities = torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
-    labels = torch.tensor([1, 1, 1, 0])
-    figure = visualize.show_mistakes(synthetic.test_images[:4], labels, probabilities)
-    assert captions(figure) == ["1→0  90%", "1→0  60%", "0→1  60%"]

@@ -18,14 +18,12 @@ from matplotlib.figure import Figure
 
 from mnist_lib import journey, visualize
 from mnist_lib.commands.main import sentence
-from mnist_lib.data import load_mnist
 from mnist_lib.engine.machine import results_folder, write_atomically
 from mnist_lib.experiments import comparison, figures, speed
 from mnist_lib.experiments.pilots import ABLATIONS, REGISTERED
 from mnist_lib.recipes import Recipe
-from mnist_lib.records import NoRecords, load_checkpoint, records_of
+from mnist_lib.records import NoRecords, records_of
 from mnist_lib.results import finals, interval, ledger, mean_and_deviation, pilots, verdict
-from mnist_lib.train import predict
 
 NETWORKS = [*journey.STEPS, speed.TO_TARGET_FINAL, speed.SOONER, *REGISTERED]
 TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
@@ -186,18 +184,7 @@ REGIONS = {
 # ---- figures ------------------------------------------------------------------------------------
 
 
-def mistakes() -> Figure:
-    """The test digits that the best step gets wrong with its first recorded seed."""
-    seed = int(finals(journey.BEST).index[0])
-    digits, model = load_mnist(), load_checkpoint(journey.BEST, seed)
-    return visualize.show_mistakes(
-        digits.test_images, digits.test_labels, predict(model, digits.test_images)
-    )
-
-
 FIGURES: dict[str, Callable[[], Figure]] = {
     "accuracy-against-parameters": lambda: figures.accuracy_against_parameters(journey.STEPS),
-    "frontier": lambda: figures.error_against_parameters(NETWORKS),
     "journey": lambda: visualize.compare_curves(*filter(records_of, journey.STEPS)),
-    "mistakes": mistakes,
 }

@@ -58,14 +58,14 @@ def search(options: argparse.Namespace) -> int:
     print(f"{missing} trials to make, {before} made before", flush=True)
     if missing:
         with connect(None, min(missing, options.workers)) as client:
-            given = file, path, options.device
+            given = [file, path, options.device]
             futures = [client.submit(one_trial, *given, pure=False) for _ in range(missing)]
             for number, future in enumerate(as_completed(futures, client.loop), start=1):
-                if error := future.exception():
-                    failed += 1
-                    print(f"a trial failed, {type(error).__name__}: {error}", flush=True)
                 highest = max((trial.value for trial in completed(study)), default=math.nan)
-                print(f"[{number}/{missing}] best so far {highest:.2%}", flush=True)
+                words = f"best so far {highest:.2%}"
+                if error := future.exception():
+                    failed, words = failed + 1, f"failed, {type(error).__name__}: {error}"
+                print(f"[{number}/{missing}] {words}", flush=True)
     print(best(study).to_string() if completed(study) else "no trial has ended well")
     print(f"all trials are in {path}")
     return 1 if failed or not completed(study) else 0

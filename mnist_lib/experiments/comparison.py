@@ -32,13 +32,6 @@ def facts() -> dict[str, dict]:
     return json.loads((PROJECT / "results" / "published.json").read_text(encoding="utf-8"))
 
 
-def facts_of(recipe: Recipe) -> dict:
-    """What the source says of this system; LookupError says how to add what is not there."""
-    if recipe.name not in facts():
-        raise LookupError(f"results/published.json says nothing about '{recipe.name}': add it")
-    return facts()[recipe.name]
-
-
 def test_accuracies(recipe: Recipe, epoch: int | None = None) -> pd.Series:
     """Test accuracy of every recorded seed after this epoch (None: the last); may be empty."""
     last = (epoch or recipe.epochs) - 1
@@ -106,7 +99,7 @@ def difference(recipe: Recipe) -> Effect:
     Without a log it is ours minus the claim (put right where two were exchanged), which may be a
     best epoch: then low and high are NaN. NoRecords if nothing is recorded.
     """
-    fact = facts_of(recipe)
+    fact = facts()[recipe.name]
     log = fact["log_test_accuracy"]
     ours = test_accuracies(recipe, epoch=len(log) if log else None)
     if ours.empty:
@@ -141,7 +134,7 @@ def comparison() -> pd.DataFrame:
 
 def as_row(recipe: Recipe) -> dict:
     """One row of the comparison, as text."""
-    fact, runs = facts_of(recipe), test_accuracies(recipe)
+    fact, runs = facts()[recipe.name], test_accuracies(recipe)
     log, parameters = fact["log_test_accuracy"], f"{fact['parameters']:,}"
     if fact["claimed_parameters"] != fact["parameters"]:
         parameters += f" (claimed {fact['claimed_parameters']:,})"
@@ -175,7 +168,7 @@ def contradictions() -> pd.DataFrame:
     """One row per slip of a source, with parameters and last accuracies found here."""
     rows = []
     for recipe in SYSTEMS:
-        fact, last = facts_of(recipe), [record["history"][-1] for record in records_of(recipe)]
+        fact, last = facts()[recipe.name], [record["history"][-1] for record in records_of(recipe)]
         found = {"parameters": f"{fact['parameters']:,}"}
         for part in ("train", "test"):
             found[part] = mean_and_deviation(pd.Series([row[f"{part}_accuracy"] for row in last]))

@@ -25,7 +25,6 @@ from mnist_lib.records import load_checkpoint
 from mnist_lib.train import predict
 from mnist_lib.visualize import new_figure
 
-TICKS = [0.5, 1, 2, 5, 10, 20, 50, 90]  # errors in percent
 DIRECTIONS = torch.tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up
 
 

@@ -1,18 +1,14 @@
 """Figures of test error against parameters, and of a published log beside our runs."""
 
-import json
-
 import numpy as np
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mnist_lib.engine.machine import PROJECT
-from mnist_lib.experiments.comparison import facts_of, test_accuracies
+from mnist_lib.experiments.comparison import facts, test_accuracies
 from mnist_lib.experiments.systems import SYSTEMS
 from mnist_lib.recipes import Recipe
-from mnist_lib.records import NoRecords
 from mnist_lib.results import interval
 from mnist_lib.summary import count_parameters
 from mnist_lib.visualize import compare_curves, error_axis, new_figure
@@ -21,7 +17,6 @@ OURS, THEIRS, TARGET = "C3", "tab:gray", "tab:green"  # C3 is a red in the dark 
 SIZES = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]  # parameters at the ticks
 LARGEST = 40_000  # parameters; what is larger is left out
 NAMED = 4  # systems; more names would lie on the journey's line
-MARKERS = {"one run": "o", "the best of many runs or epochs": "^", "mean over last epochs": "D"}
 
 
 def accuracy_against_parameters(steps: list[Recipe]) -> Figure:
@@ -29,7 +24,11 @@ def accuracy_against_parameters(steps: list[Recipe]) -> Figure:
 
     The best is above. S4-0, with 6.4 million parameters, is out of the picture.
     """
-    figure, axis = parameter_axes(1_200, 2, 0.36)
+    figure, axis = new_figure(8.6, 5.2)
+    axis.set(xscale="log", xlabel="parameters")
+    axis.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
+    axis.set_xlim(1_200, LARGEST)
+    error_axis(axis, 2, 0.36)
     ticks = [2, 1.5, 1, 0.8, 0.6, 0.5, 0.4]
     axis.set_yticks(ticks, [f"{100 - tick:.1f}%" for tick in ticks])
     axis.set(ylabel="test accuracy", ylim=(2, 0.36))
@@ -44,7 +43,7 @@ def accuracy_against_parameters(steps: list[Recipe]) -> Figure:
 
 def draw_systems(axis: Axes) -> None:
     """Each from its claim to what we measure; named are the best claims, one a tutorial."""
-    claims = pd.Series([facts_of(recipe)["claimed_test_accuracy"] for recipe in SYSTEMS])
+    claims = pd.Series([facts()[recipe.name]["claimed_test_accuracy"] for recipe in SYSTEMS])
     systems = errors_of(SYSTEMS).assign(claimed=in_percent(claims))
     systems = systems[systems["parameters"] < LARGEST]
     # those of one size stand side by side
@@ -72,42 +71,6 @@ def draw_journey(axis: Axes, steps: pd.DataFrame) -> None:
             label(axis, side["name"][row], place, OURS, offset, align)
 
 
-def error_against_parameters(recipes: list[Recipe], seeds: int = 5) -> Figure:
-    """Test error against parameters: recipes with their intervals, and what others published.
-
-    A line joins the recipes that none with as many or fewer parameters surpasses. What others
-    published stands in results/published-small.json.
-
-    Args:
-        recipes: those with fewer recorded seeds are left out.
-        seeds: the least number of them.
-
-    Raises:
-        NoRecords: if no recipe has enough.
-    """
-    figure, axis = parameter_axes(450, 0.35, 2.2)
-    text = (PROJECT / "results" / "published-small.json").read_text(encoding="utf-8")
-    style = {"color": THEIRS, "markerfacecolor": axis.get_facecolor()}
-    for kind, found in pd.DataFrame(json.loads(text)).groupby("kind", sort=False):
-        errors = in_percent(found["test_accuracy"])
-        axis.plot(found["parameters"], errors, MARKERS[kind], label=f"others: {kind}", **style)
-    ours = errors_of([recipe for recipe in recipes if len(test_accuracies(recipe)) >= seeds])
-    if ours.empty:
-        raise NoRecords(f"no recipe is recorded with {seeds} seeds")
-    text = "here: mean over seeds, last epoch, 95 % interval"
-    style = {"color": OURS, "elinewidth": 1, "markersize": 5}
-    axis.errorbar("parameters", "error", "arm", data=ours, fmt="o", label=text, **style)
-    best = frontier(ours)
-    axis.plot("parameters", "error", data=best, color=OURS, drawstyle="steps-post", label="_")
-    is_near = best["parameters"].shift(-1) < 1.25 * best["parameters"]  # no room at the right
-    for row in best.index:
-        offset, align = ((-8, 9), "right") if is_near[row] else ((8, 9), "left")
-        place = best["parameters"][row], best["error"][row]
-        label(axis, best["name"][row], place, OURS, offset, align)
-    axis.legend(loc="upper right", fontsize=9)
-    return figure
-
-
 def frontier(table: pd.DataFrame) -> pd.DataFrame:
     """Rows that none with as many or fewer parameters surpasses, the smallest first."""
     ordered = table.sort_values(["parameters", "error"])
@@ -120,7 +83,7 @@ def against_log(recipe: Recipe) -> Figure:
     Raises:
         ValueError: if the source prints no log.
     """
-    if not (log := facts_of(recipe)["log_test_accuracy"]):
+    if not (log := facts()[recipe.name]["log_test_accuracy"]):
         raise ValueError(f"the source of '{recipe.name}' prints no log")
     figure = compare_curves(recipe, column="test_accuracy")
     (axis,), theirs = figure.axes, in_percent(pd.Series(log))
@@ -150,16 +113,6 @@ def errors_of(recipes: list[Recipe]) -> pd.DataFrame:
         found, size = interval(errors), count_parameters(recipe.network())
         rows.append([recipe.name, size, found.mean, errors.std(), found.high - found.mean])
     return pd.DataFrame(rows, columns=["name", "parameters", "error", "deviation", "arm"])
-
-
-def parameter_axes(smallest: int, low: float, high: float) -> tuple[Figure, Axes]:
-    """Logarithmic axes of parameters, from so many on, and of errors in percent."""
-    figure, axis = new_figure(8.6, 5.2)
-    axis.set(xscale="log", xlabel="parameters")
-    axis.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
-    axis.set_xlim(smallest, LARGEST)
-    error_axis(axis, low, high)
-    return figure, axis
 
 
 def label(axis: Axes, text: str, place, colour: str, offset, align: str) -> None:

@@ -2,21 +2,14 @@
 
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mnist_lib.engine.machine import results_folder
 from mnist_lib.records import NoRecords
 
-if TYPE_CHECKING:  # Colab has no Optuna: only who opens a journal needs it
-    from optuna import Study
-    from optuna.trial import FrozenTrial
 
-IN_A_ROW = 4  # axes of the figure
-
-
-def recorded_study(space: ModuleType) -> "Study":
+def recorded_study(space: ModuleType):
     """The committed study of one of the library's spaces, such as `below_8000`.
 
     Args:
@@ -24,7 +17,7 @@ def recorded_study(space: ModuleType) -> "Study":
 
     Raises:
         NoRecords: if there is none.
-        ModuleNotFoundError: without Optuna, with what installs it.
+        ModuleNotFoundError: without Optuna.
         ValueError: for a damaged journal, with its name.
     """
     path = results_folder() / "searches" / f"{space.__name__.rpartition('.')[2]}.jsonl"
@@ -33,13 +26,9 @@ def recorded_study(space: ModuleType) -> "Study":
     return open_study(path)
 
 
-def open_study(path: Path, name: str | None = None, **options) -> "Study":
+def open_study(path: Path, name: str | None = None, **options):
     """A study of a journal, the last one by default; a new one where none has this name."""
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        reason = "Optuna is missing: python -m pip install optuna"
-        raise ModuleNotFoundError(reason, name="optuna") from error
+    import optuna  # Colab has none: only who opens a journal needs it
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     try:
@@ -53,17 +42,17 @@ def open_study(path: Path, name: str | None = None, **options) -> "Study":
         raise ValueError(f"{path} is no journal that Optuna can read: {error}") from error
 
 
-def completed(study: "Study") -> list["FrozenTrial"]:
+def completed(study) -> list:
     """The trials that were measured to their end."""
     return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
 
 
-def ended(study: "Study") -> list["FrozenTrial"]:
+def ended(study) -> list:
     """The completed trials and those that were pruned."""
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
-def best(study: "Study", count: int = 10) -> pd.DataFrame:
+def best(study, count: int = 10) -> pd.DataFrame:
     """The best trials, one a row: validation accuracy, parameters, and what was suggested."""
     rows = [
         {
