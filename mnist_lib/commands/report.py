@@ -142,11 +142,12 @@ def mark(recipe: Recipe) -> str:
 
 def result() -> str:
     """The registered networks beside the journey, with targets met or missed."""
-    recipes = [*filter(records_of, [speed.TO_TARGET_FINAL, *REGISTERED])]
+    recipes = [*filter(records_of, [speed.TO_TARGET_FINAL, speed.SOONER, *REGISTERED])]
     columns = ["parameters", "epochs", "test accuracy", "seeds", "errors of 10,000"]
-    return as_markdown(
-        ledger(recipes).reindex(columns=columns).assign(target=list(map(mark, recipes)))
-    )
+    table = ledger(recipes).reindex(columns=columns)
+    means = [interval(100 * finals(recipe)["test_accuracy"]) for recipe in recipes]
+    table.insert(3, "95 % interval", [f"{each.low:.2f} to {each.high:.2f} %" for each in means])
+    return as_markdown(table.assign(target=list(map(mark, recipes))))
 
 
 def speeds() -> str:

@@ -289,9 +289,12 @@ def literally(path: Path) -> str:
 
 
 def in_a_sentence(error: Exception) -> str:
-    """What stopped a notebook, in a line."""
+    """What stopped a notebook, in a line; where its kernel died, which one that was."""
     if isinstance(error, papermill.PapermillExecutionError):
         return f"{error.ename}: {error.evalue}".splitlines()[0]
+    if "ernel" in str(error):
+        argv = ThisPython(kernel_name="python3").kernel_spec.argv
+        return f"{sentence(error)} (started as: {' '.join(argv)})"
     return sentence(error)
 
 
