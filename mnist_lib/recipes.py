@@ -192,8 +192,15 @@ class Recipe:
         network = self.new_network(seed=0)
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise ValueError(f"the network of '{self.name}' has no parameters to train")
-        check_logits(self.name, network.eval(), 2)
-        check_logits(self.name, network.train(), (count - 1) % self.batch_size + 1)
+        last_batch = (count - 1) % self.batch_size + 1
+        for mode, size in (("evaluation", 2), ("training", last_batch)):
+            try:
+                with torch.no_grad(), seeded(0):
+                    images = torch.randn(size, *IMAGE)
+                    checked_logits(network.train(mode == "training")(images), size)
+            except Exception as error:  # whatever somebody's network may raise
+                where = f"in {mode} mode on a batch of {size}"
+                raise ValueError(f"the network of '{self.name}' fails {where}: {error}") from error
         steps = math.ceil(count / self.batch_size)
         try:
             learning_rates(self.optimizer, self.schedule, steps, self.epochs)
@@ -228,23 +235,21 @@ class Recipe:
         return "\n".join(lines + ["", *diff[3:]] if diff else lines)
 
 
-@torch.no_grad()
-def check_logits(name: str, network: nn.Module, count: int) -> None:
-    """ValueError unless the network turns so many images into as many rows of ten logits."""
-    mode = "training" if network.training else "evaluation"
-    try:
-        with seeded(0):
-            logits = network(torch.randn(count, *IMAGE))
-    except Exception as error:  # whatever somebody's network may raise
-        raise ValueError(
-            f"the network of '{name}' fails in {mode} mode on a batch of {count}: {error}"
-        ) from error
-    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if shape != (count, CLASSES):
-        raise ValueError(
-            f"the network of '{name}' turns {count} images in {mode} mode into {shape}; "
-            f"it must give logits of shape {(count, CLASSES)}"
-        )
+def checked_logits(logits: torch.Tensor, count: int) -> torch.Tensor:
+    """The logits, if there are ten finite ones for each of so many digits; else ValueError."""
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(f"forward returns a {type(logits).__name__}. Return the logits alone.")
+    shape = tuple(logits.shape)
+    if shape == (CLASSES,) and count == 1:
+        raise ValueError("Of one digit, squeeze() removes the batch, too. Use flatten(1).")
+    if shape[:1] != (count,):
+        cause = "A view(-1, n) with the wrong n mixes digits. Use flatten(1)."
+        raise ValueError(f"{count} digits give the shape {shape}. {cause}")
+    if shape[1:] != (CLASSES,):
+        raise ValueError(f"A digit gives the shape {shape[1:]}. It must give ten logits, (10,).")
+    if not logits.isfinite().all():
+        raise ValueError("The logits are NaN or infinite before any training. What divides by 0?")
+    return logits
 
 
 def source(network: Callable) -> str:

@@ -76,7 +76,7 @@ def test_what_stops_a_command_is_said_in_a_line(error, code, said, monkeypatch, 
     def stops(_options):
         raise error
 
-    monkeypatch.setitem(commands.HERE, "data", stops)
+    monkeypatch.setattr(commands, "data", stops)
     assert main(["data"]) == code
     printed = capsys.readouterr().err
     assert said in printed and printed.strip().count("\n") == 0

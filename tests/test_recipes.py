@@ -196,17 +196,20 @@ class Net(nn.Module):
 
 
 WRONG_NETWORKS = {
-    "nine classes": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 9)), r"into \(2, 9\)"),
-    "a map": (lambda: nn.Sequential(nn.Conv2d(1, 10, 3)), r"into \(2, 10, 26, 26\).* \(2, 10\)"),
-    "a tuple": (lambda: Net(lambda logits: (logits, 1)), "into tuple"),
-    "squeezed": (lambda: Net(lambda logits: logits.squeeze()), r"turns 1 images .* into \(10,\)"),
+    "nine classes": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 9)),
+        r"gives the shape \(9,\)",
+    ),
+    "a map": (lambda: nn.Sequential(nn.Conv2d(1, 10, 3)), r"the shape \(10, 26, 26\).* \(10,\)"),
+    "a tuple": (lambda: Net(lambda logits: (logits, 1)), "returns a tuple"),
+    "squeezed": (lambda: Net(lambda logits: logits.squeeze()), "batch of 1: .* squeeze"),
     "batch norm": (lambda: Net(lambda x: x, nn.BatchNorm1d(784)), "training mode on a batch of 1:"),
     "no parameters": (
         lambda: nn.Sequential(nn.AdaptiveAvgPool2d((2, 5)), nn.Flatten()),
         "no parameters to train",
     ),
     "frozen": (lambda: tiny_network().requires_grad_(False), "no parameters to train"),
-    "mixed images": (lambda: Net(lambda x: x.view(-1, 5)), r"into \(4, 5\)"),
+    "mixed images": (lambda: Net(lambda x: x.view(-1, 5)), r"give the shape \(4, 5\)"),
     "other images": (lambda: nn.Linear(32, 10), "fails in evaluation mode on a batch of 2"),
 }
 

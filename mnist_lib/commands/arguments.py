@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
             name, help=purpose, description=purpose, epilog=example, formatter_class=Help
         ).add_argument
 
-    count, seed = whole_number(1), whole_number(0, LARGEST_SEED)
+    count, seed = whole_number(1), whole_number(0)
     several = {"nargs": "+", "type": seeds, "action": Flat, "metavar": "N"}
 
     add = command("run", "Execute notebooks; their results go into my-results/.", "run 03 06")
@@ -108,14 +108,13 @@ class Flat(argparse.Action):
         setattr(namespace, self.dest, list(unique))
 
 
-def whole_number(lowest: int, highest: int | None = None):
+def whole_number(lowest: int, highest: int = LARGEST_SEED):
     """A type of argument: a whole number within these bounds."""
 
     def number(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {lowest} up")
-        if highest is not None and int(text) > highest:
-            raise argparse.ArgumentTypeError(f"{text} is more than {highest:,}")
+        if not text.removeprefix("-").isdecimal() or not lowest <= int(text) <= highest:
+            reason = f"'{text}' is not a whole number from {lowest} to {highest:,}"
+            raise argparse.ArgumentTypeError(reason)
         return int(text)
 
     return number
@@ -123,7 +122,7 @@ def whole_number(lowest: int, highest: int | None = None):
 
 def seeds(text: str) -> range:
     """A type of argument: one seed, or a range such as 11-20, both ends included."""
-    number = whole_number(0, LARGEST_SEED)
+    number = whole_number(0)
     ends = [number(end) for end in (text.split("-") if text[:1].isdecimal() else [text])]
     if len(ends) > 2 or ends[-1] < ends[0]:
         raise argparse.ArgumentTypeError(f"'{text}' is no range of seeds such as 11-20")

@@ -18,16 +18,8 @@ PLAIN = {"±": "+-", "–": "-", "−": "-", "→": "->", "✓": "[x]", "✗": "
 codecs.register_error(
     "plain", lambda e: ("".join(PLAIN.get(c, "?") for c in e.object[e.start : e.end]), e.end)
 )
-ELSEWHERE = {
-    "run": "run.run",
-    "sweep": "sweep.sweep",
-    "search": "search.search",
-    "check": "check.check",
-    "preregister": "preregister.preregister",
-    "export": "export.export",
-    "demo": "pad.demo",
-    "report": "report.report",
-}
+# the module of a command; the others have modules of their own names
+MODULES = {"demo": "pad", **dict.fromkeys(("data", "systems", "ledger", "show"), "main")}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,11 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
 def run_command(options: argparse.Namespace) -> int:
     """Run the command; whatever stops it is said in a sentence."""
     try:
-        if options.command in HERE:
-            return HERE[options.command](options)
-        module, function = ELSEWHERE[options.command].split(".")
-        module = importlib.import_module(f"mnist_lib.commands.{module}")
-        return getattr(module, function)(options)
+        name = MODULES.get(options.command, options.command)
+        module = importlib.import_module(f"mnist_lib.commands.{name}")
+        return getattr(module, options.command)(options)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
@@ -128,6 +118,3 @@ def show(options: argparse.Namespace) -> int:
     with suppress(NoRecords):  # it has no target
         print(verdict(recipe))
     return 0
-
-
-HERE = {"data": data, "systems": systems, "ledger": ledger, "show": show}

@@ -86,11 +86,6 @@ class Job:
         return not self.parameters.keys() & {"SEED", "SYSTEM"}
 
     @property
-    def turn(self) -> int:
-        """Pages show what others recorded: first other seeds, then pages, last those that look."""
-        return int(self.makes_page) if self.trains else 2
-
-    @property
     def copy(self) -> Path:
         """Its executed copy."""
         return machine.output_folder() / "executed" / f"{self.name}.ipynb"
@@ -138,7 +133,7 @@ def plan(options: argparse.Namespace) -> list[Job]:
                 name += f"-seed-{chosen['SEED']}"
                 key = key_of(path, code, changed, chosen.get("SYSTEM"))
                 jobs.append(Job(path, name, changed, key, trains, seconds))
-    return sorted(jobs, key=lambda job: (job.turn, -job.seconds))
+    return sorted(jobs, key=lambda job: (not job.trains, -job.seconds))
 
 
 def find_notebooks(names: list[str], folder: Path) -> list[Path]:
@@ -204,8 +199,8 @@ def execute_all(jobs: list[Job], at_once: int) -> dict[str, str]:
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
         workers = min(at_once, len(jobs))
         with ProcessPoolExecutor(workers, context, end_with_the_command, (heard,)) as pool, alive:
-            for turn in sorted({job.turn for job in jobs}):
-                running = {pool.submit(execute, job): job for job in jobs if job.turn == turn}
+            for trains in (True, False):  # what pages look at is recorded first
+                running = {pool.submit(execute, job): job for job in jobs if job.trains == trains}
                 while running:  # the time limit lets Windows hear Ctrl-C
                     for future in wait(running, 1, FIRST_COMPLETED).done:
                         name, done = running.pop(future).name, done + 1

@@ -10,7 +10,7 @@ from torch import nn
 from mnist_lib.data import CLASSES, IMAGE, load_mnist
 from mnist_lib.engine.machine import DEFAULT_SEED, results_folder, seeded
 from mnist_lib.journey import BEST, JOURNEY, Target
-from mnist_lib.recipes import Recipe
+from mnist_lib.recipes import Recipe, checked_logits
 from mnist_lib.records import records_of, save
 from mnist_lib.results import Claim, Claims, claim, effect, finals, mean_and_deviation
 from mnist_lib.summary import count_parameters, layer_table, receptive_field
@@ -85,7 +85,7 @@ def remarks(recipe: Recipe) -> Iterator[Claim]:
             raise ValueError(f"PyTorch sees no layer of the list {name}. Use nn.ModuleList.")
     if not any(weight.requires_grad for weight in model.parameters()):
         raise ValueError("It has no parameters to train. Are its layers made in __init__?")
-    logits = checked(model.train()(torch.randn(count, *IMAGE)), count)
+    logits = checked_logits(model.train()(torch.randn(count, *IMAGE)), count)
     yield Claim("It makes ten logits for each digit.", True)
     F.cross_entropy(logits, torch.arange(count) % CLASSES).backward()
     if unused := [name for name, weight in model.named_parameters() if weight.grad is None]:
@@ -95,9 +95,9 @@ def remarks(recipe: Recipe) -> Iterator[Claim]:
     # with as many images as before, each sum is the same to the last digit
     images, neighbours = torch.randn(8, *IMAGE), torch.randn(7, *IMAGE)
     with torch.no_grad():
-        first, again = (checked(model.eval()(images), 8) for _ in range(2))
+        first, again = (checked_logits(model.eval()(images), 8) for _ in range(2))
         other = model(torch.cat([images[:1], neighbours]))
-        checked(model(images[:1]), 1)
+        checked_logits(model(images[:1]), 1)
     if not first.equal(again):
         cause = "F.dropout needs training=self.training, and layers belong in __init__."
         raise ValueError(f"In eval mode a digit gets other logits each time. {cause}")
@@ -105,23 +105,6 @@ def remarks(recipe: Recipe) -> Iterator[Claim]:
         cause = "Is there track_running_stats=False, or an operation over dimension 0?"
         raise ValueError(f"In eval mode the logits of a digit depend on its batch. {cause}")
     yield Claim("In eval mode a digit always gets the same logits.", True)
-
-
-def checked(logits: torch.Tensor, count: int) -> torch.Tensor:
-    """The logits, if there are ten finite ones for each of so many digits; else ValueError."""
-    if not isinstance(logits, torch.Tensor):
-        raise ValueError(f"forward returns a {type(logits).__name__}. Return the logits alone.")
-    shape = tuple(logits.shape)
-    if shape == (CLASSES,) and count == 1:
-        raise ValueError("Of one digit, squeeze() removes the batch, too. Use flatten(1).")
-    if shape[:1] != (count,):
-        cause = "A view(-1, n) with the wrong n mixes digits. Use flatten(1)."
-        raise ValueError(f"{count} digits give the shape {shape}. {cause}")
-    if shape[1:] != (CLASSES,):
-        raise ValueError(f"A digit gives the shape {shape[1:]}. It must give ten logits, (10,).")
-    if not logits.isfinite().all():
-        raise ValueError("The logits are NaN or infinite before any training. What divides by 0?")
-    return logits
 
 
 def last_operation(logits: torch.Tensor) -> str:
