@@ -10,6 +10,7 @@ from hypothesis import settings
 from made_up import tiny_network
 
 from mnist_lib.data import Digits, load_mnist
+from mnist_lib.engine.machine import PROJECT
 from mnist_lib.recipes import SGD, OneCycle, Recipe
 
 # the same examples in every run, and no test that fails because the machine is busy
@@ -35,6 +36,12 @@ def results(tmp_path, monkeypatch):
     for variable in ("MNIST_LIB_SHORT", "MNIST_LIB_RENEW"):
         monkeypatch.delenv(variable, raising=False)
     return folder
+
+
+@pytest.fixture
+def committed(results, monkeypatch):
+    """The project's own records and checkpoints, to be read, in place of the empty folder."""
+    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
 
 
 @pytest.fixture(scope="session")

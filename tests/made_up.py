@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import torch
 from torch import nn
 
 from mnist_lib.data import FOLDS, TEST_SIZE, Digits
@@ -16,6 +17,10 @@ def tiny_network() -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(1, 5, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 10)
     )
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def without_validation(digits: Digits) -> Digits:

@@ -1,21 +1,19 @@
 """The table of the published systems says what the sources say and what the records show."""
 
 import json
-import math
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up import finished
-from scipy import stats
 
 from mnist_lib.engine.machine import PROJECT
 from mnist_lib.experiments import comparison, figures, find
-from mnist_lib.experiments.comparison import difference, difference_of, facts
+from mnist_lib.experiments.comparison import difference, facts
 from mnist_lib.experiments.systems import SYSTEMS
 from mnist_lib.journey import PLAIN, SMALL
 from mnist_lib.records import save
-from mnist_lib.results import MISSING, Effect, NoRecords
+from mnist_lib.results import NoRecords
 from mnist_lib.summary import count_parameters
 
 # typed a second time: what is claimed, and where the printed log ends
@@ -59,97 +57,9 @@ def test_the_facts_are_whole():
     assert len(comparison.contradictions()) == sum(len(fact["slips"]) for fact in facts().values())
 
 
-# ---- the table ----------------------------------------------------------------------------------
-
-
-def test_without_records_the_sources_stand_alone():
-    table = comparison.comparison()
-    assert list(table.index) == list(PRINTED)
-    assert set(table["here"]) == set(table["verdict"]) == {MISSING} and set(table["seeds"]) == {0}
-    assert table.loc["S0-3", "parameters"] == "2,211 (claimed 9,752)"
-    row = table.loc["S0-6"]
-    assert (row["claimed"], row["log"]) == ("99.48%", "99.46% (best 99.48%)")
-    remarks = table[table["remark"] != MISSING]["remark"].to_dict()
-    assert remarks.pop("S3-x5") == "best of several runs"
-    assert sorted(remarks) == ["S2-1", "S2-2", "S2-3", "S3-1", "S3-2", "S3-3"]
-    assert set(remarks.values()) == {"recipe told in part"}
-
-
-def test_a_row_shows_what_was_measured(record):
-    record("S0-6", 50, 60, 70)
-    row = comparison.comparison().loc["S0-6"]
-    assert row["here"] == "99.40 ± 0.10 %" and row["seeds"] == 3
-    assert row["errors of 10,000"] == "50 60 70" and row["s/epoch here"] == "3"
-    # against 99.46 in its log: 4.303 (Student's t of two degrees) * 0.10 * sqrt(1 + 1/3)
-    assert row["difference"] == "-0.06 [-0.56, +0.44]"
-
-
 def test_what_is_missing_is_told(record):
     with pytest.raises(NoRecords, match="no record of 'S0-6' to compare"):
         difference(find("S0-6"))
-
-
-# ---- differences --------------------------------------------------------------------------------
-
-
-def test_a_value_within_the_interval_is_compatible():
-    for low, high in ((-0.003, 0.0), (-0.002, 0.001), (0.0, 0.003)):
-        assert comparison.compatibility(Effect(0.0, low, high, 3)) == "compatible with our runs"
-    for low, high in ((-0.003, -0.0001), (0.0001, 0.003)):
-        assert comparison.compatibility(Effect(0.0, low, high, 3)) == "outside our runs"
-    assert comparison.compatibility(Effect(0.0, math.nan, math.nan, 3)) == MISSING
-
-
-def test_the_interval_is_that_of_single_runs_against_a_mean(record):
-    """Whatever the seeds, the noise of the published run stays."""
-    record("S0-6", 50, 60, 70)
-    ours = pd.Series([0.995, 0.994, 0.993])
-    one, two = difference_of(ours, [0.9946]), difference_of(ours, [0.9946, 0.9946])
-    half = stats.t.ppf(0.975, 2) * 0.001
-    assert one.mean == pytest.approx(-0.0006)
-    assert (one.mean - one.low, one.high - one.mean) == pytest.approx([half * math.sqrt(4 / 3)] * 2)
-    assert two.high - two.mean == pytest.approx(half * math.sqrt(1 / 3 + 1 / 2))
-    many = difference_of(pd.concat([ours] * 5_000), [0.994])
-    assert many.high == pytest.approx(half, rel=0.01)
-
-
-def test_the_deviation_is_pooled_over_all_systems(record):
-    """Variances in units of the binomial one, weighted by their degrees of freedom."""
-    record("S0-6", 50, 60)
-    record("S1", 40, 50, 60)
-    ratios = 50 / (55 * 0.9945), 100 / (50 * 0.9950)
-    units, degrees = comparison.pooled_deviation()
-    assert degrees == 3 and units**2 == pytest.approx((ratios[0] + 2 * ratios[1]) / 3)
-    record("S4-6", 300)
-    gap = difference(find("S4-6"))
-    half = stats.t.ppf(0.975, 3) * units * math.sqrt(0.97 * 0.03 / 10_000) * math.sqrt(2)
-    assert gap.high - gap.mean == pytest.approx(half)
-    verdicts = comparison.comparison()["verdict"][["S0-6", "S4-6"]]
-    assert verdicts.tolist() == ["compatible with our runs", "outside our runs"]
-
-
-def test_one_seed_alone_has_no_interval(record):
-    record("S0-6", 60)
-    row = comparison.comparison().loc["S0-6"]
-    assert (row["here"], row["difference"], row["verdict"]) == ("99.40 %", "-0.06", MISSING)
-
-
-def test_one_recipe_under_two_names_counts_once(record):
-    """S3-3 and S3-x5 are one recipe: equal seeds give equal runs."""
-    for name in ("S3-x5", "S3-3"):
-        record(name, 40, 60)
-    assert comparison.pooled_deviation()[1] == 1
-
-
-def test_what_is_compared_where_the_log_is_missing_exchanged_or_cut(record):
-    record("S3-2", 101, 102, 103)
-    record("S2-2", 77)
-    table = comparison.comparison()
-    # in brackets: with the claim, and that of S2-2 is 99.23, exchanged with 99.44 of S2-3
-    assert table["difference"][["S3-2", "S2-2"]].tolist() == ["(-0.21)", "(+0.00)"]
-    assert table.loc["S3-2", "verdict"] == MISSING
-    record("S3-3", 50)
-    assert difference(find("S3-3")).mean == pytest.approx(0.5 - 0.9941)  # after epoch 12 of 15
 
 
 # ---- figures ------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 
-from mnist_lib.engine.machine import PROJECT
 from mnist_lib.experiments import corruptions, find, out_of_distribution
 from mnist_lib.experiments.calibration import calibration_error, reliability
 from mnist_lib.experiments.corruptions import CLEAN, CORRUPTIONS, LEVELS, NEUTRAL
@@ -15,14 +14,6 @@ from mnist_lib.records import load_checkpoint, records_of, save
 from mnist_lib.train import fit
 
 # ---- corruptions --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bars() -> torch.Tensor:
-    """Four vertical bars, 4 pixels wide and 14 high, in the middle."""
-    images = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
-    images[:, :, 7:21, 12:16] = 255
-    return images
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -36,35 +27,6 @@ def test_a_neutral_strength_changes_nothing_and_more_of_it_more(name, digits):
         assert changes == sorted(set(changes))
     assert corrupt(images, strengths[0]).dtype == torch.uint8
     assert torch.equal(images, before)
-
-
-def test_neighbours_are_shifted_to_the_right_down_left_and_up(bars):
-    places = [(0, 2), (2, 0), (0, -2), (-2, 0)]
-    for image, place in zip(corruptions.shifted(bars, 2), places, strict=True):
-        assert torch.equal(image, bars[0].roll(place, (1, 2)))
-
-
-def test_neighbours_are_rotated_against_each_other(bars):
-    lying, leaning = corruptions.rotated(bars, 90).float(), corruptions.rotated(bars, 20).float()
-    assert torch.allclose(lying[0], bars[0].transpose(1, 2).float(), atol=1)
-    assert torch.allclose(leaning[0], leaning[1].flip(2), atol=1)
-    top = leaning[0, 0, 8]
-    assert (top * torch.arange(28)).sum() / top.sum() > 14.5  # clockwise: its head to the right
-
-
-def test_strokes_and_digits_grow_by_what_is_asked_for(bars):
-    for pixels in range(-2, 4):
-        row = corruptions.thickened(bars, pixels)[0, 0, 14]
-        assert (row > 0).sum() == 4 + pixels
-    rows = (corruptions.scaled(bars, 1.5)[0, 0, :, 13] > 127).nonzero().float()
-    assert len(rows) == pytest.approx(21, abs=1) and rows.mean() == pytest.approx(13.5, abs=0.5)
-
-
-def test_noise_has_its_deviation_and_is_the_same_every_time():
-    grey = torch.full((50, 1, 28, 28), 128, dtype=torch.uint8)
-    noisy = corruptions.noisy(grey, 0.1)
-    assert noisy.float().std() == pytest.approx(25.5, rel=0.03)
-    assert torch.equal(noisy, corruptions.noisy(grey, 0.1))
 
 
 # ---- calibration --------------------------------------------------------------------------------
@@ -126,16 +88,10 @@ def test_a_damaged_file_is_named(results):
             corruptions.recorded()
 
 
-@pytest.fixture
-def committed(monkeypatch) -> pd.DataFrame:
-    """The committed measurements; records and checkpoints are the committed ones, too."""
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
-    return corruptions.recorded()
-
-
 def test_the_committed_table_is_of_the_committed_weights(committed):
-    assert not committed.duplicated(["recipe", "seed", "corruption", "strength"]).any()
-    for (name, seed, weights), rows in committed.groupby(["recipe", "seed", "weights"]):
+    table = corruptions.recorded()
+    assert not table.duplicated(["recipe", "seed", "corruption", "strength"]).any()
+    for (name, seed, weights), rows in table.groupby(["recipe", "seed", "weights"]):
         recipe = find(name)
         model = load_checkpoint(recipe, seed)
         assert corruptions.hash_of(model) == weights, "trained anew: run page 14 with --renew"
@@ -151,7 +107,9 @@ def test_the_committed_table_can_be_measured_again(committed, digits, name):
     (corrupt, strengths), model = CORRUPTIONS[name], load_checkpoint(SMALL, 11)
     images = corrupt(digits.test_images, strengths[1])
     for column, value in corruptions.judge(model, images, digits.test_labels).items():
-        recorded = corruptions.values_at(committed, SMALL, (name, strengths[1]), column)[11]
+        recorded = corruptions.values_at(
+            corruptions.recorded(), SMALL, (name, strengths[1]), column
+        )[11]
         assert recorded == pytest.approx(value, abs=5e-4)
 
 

@@ -17,10 +17,9 @@ BELOW = {  # what each part may import
     "commands": {"engine", "top", "experiments", "commands"},
 }
 PROGRAM = """
-import sys, time
-start = time.perf_counter()
+import sys
 import mnist_lib
-print(time.perf_counter() - start < 0.05, "torch" in sys.modules, "numpy" in sys.modules)
+print([name for name in ("torch", "numpy", "pandas", "matplotlib") if name in sys.modules])
 """
 
 
@@ -34,12 +33,9 @@ def test_another_name_is_refused_with_what_there_is():
         mnist_lib.load_digits  # noqa: B018
 
 
-def test_the_door_opens_within_50_milliseconds_and_loads_no_pytorch():
-    answers = [
-        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True).stdout
-        for _ in range(3)  # the first may read from a cold disk
-    ]
-    assert "True False False\n" in answers
+def test_the_door_opens_at_once_because_it_loads_no_library():
+    command = [sys.executable, "-c", PROGRAM]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "[]\n"
 
 
 def part(module: str) -> str:

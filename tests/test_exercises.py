@@ -5,49 +5,35 @@ they run in one process with the set-up of their page, and without its training,
 """
 
 import ast
-import json
 import re
 from pathlib import Path
 
 import pytest
 from exercise_answers import RIGHT
 from exercise_mistakes import WRONG
+from pages import PAGES, cells_of, tags
 
-from mnist_lib.engine.machine import PROJECT
 from mnist_lib.results import Claims
 from mnist_lib.train import fit
 
 SET_UP = ("# @title Imports", "digits = load_mnist(")
 
 
-def cells_of(path: Path) -> list[dict]:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [{**cell, "source": "".join(cell["source"])} for cell in cells]
-
-
-def tags(cell: dict) -> list[str]:
-    return cell["metadata"].get("tags", [])
-
-
 def exercises_of(path: Path) -> list[list[dict]]:
     """Text, start, check and solution of each."""
-    found = [cell for cell in cells_of(path) if "exercise" in tags(cell)]
+    found = cells_of(path, kind="", tag="exercise")
     return [found[start : start + 4] for start in range(0, len(found), 4)]
 
 
-PAGES = {path.stem[:2]: path for path in sorted((PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
 EXERCISES = {
-    (page, number): cells
-    for page, path in PAGES.items()
+    (path.stem[:2], number): cells
+    for path in PAGES
     for number, cells in enumerate(exercises_of(path), start=1)
 }
 every_exercise = pytest.mark.parametrize("page, number", EXERCISES)
 
 
-@pytest.fixture(autouse=True)
-def committed(results, monkeypatch):
-    """The project's own records and checkpoints in place of the empty folder of a test."""
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +51,7 @@ def set_up():
     def names_of(page: str) -> dict:
         if page not in made:
             made[page] = {}
-            for cell in cells_of(PAGES[page]):
+            for cell in cells_of(PAGES[int(page) - 1]):
                 if "parameters" in tags(cell) or cell["source"].startswith(SET_UP):
                     exec(cell["source"], made[page])
         return {**made[page], "fit": fit_once}

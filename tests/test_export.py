@@ -11,16 +11,14 @@ import torch
 
 from mnist_lib.commands import export
 from mnist_lib.commands.main import main
-from mnist_lib.data import load_mnist
 from mnist_lib.engine.machine import DEFAULT_SEED, PROJECT
 from mnist_lib.experiments import all_recipes, find
 from mnist_lib.records import load_checkpoint, records_of
 
 
 @pytest.fixture(autouse=True)
-def committed(results, monkeypatch, tmp_path):
-    """The project's own checkpoints, and an empty folder to write into."""
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+def folder(committed, monkeypatch, tmp_path):
+    """An empty folder to write into."""
     monkeypatch.setattr(export, "output_folder", lambda: tmp_path / "my-results")
     monkeypatch.chdir(tmp_path)
 
@@ -85,32 +83,6 @@ def test_what_comes_in_and_out_and_where_it_comes_from_stand_inside():
     assert facts["fingerprint"] == record["fingerprint"]
     assert float(facts["test_accuracy"]) == record["history"][-1]["test_accuracy"]
     assert "uint8 (n, 1, 28, 28)" in facts["input"] and "in the graph" in facts["normalisation"]
-
-
-@pytest.mark.parametrize(
-    "arguments, status, words",
-    [
-        (["06-one"], 2, "there is no recipe '06-one'; near it are 06-one-cycle"),
-        (["06-one-cycle", "--seed", "1"], 1, "no checkpoint of '06-one-cycle' with seed 1"),
-        (["08-small", "--output", "digits.pt"], 2, "is no file that ends in .onnx"),
-        (["08-small", "--output", "."], 2, "is no file that ends in .onnx"),
-        (["08-small", "--output", "nowhere/digits.onnx"], 2, "there is no folder"),
-        (["08-small", "--output", "/dev/null.onnx/x.onnx"], 2, "there is no folder /dev/null.onnx"),
-    ],
-)
-def test_what_cannot_work_is_said_in_one_line(tmp_path, capsys, arguments, status, words):
-    assert main(["export", *arguments]) == status
-    (line,) = capsys.readouterr().err.splitlines()
-    assert words in line and not [*tmp_path.rglob("*.onnx")]
-
-
-def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    monkeypatch.setattr(export, "load_mnist", lambda: load_mnist().first(100))
-    assert main(["export", "08-small", "--output", "~/digits.onnx"]) == 0
-    assert (tmp_path / "home" / "digits.onnx").exists() and not (tmp_path / "~").exists()
 
 
 def test_a_file_that_computes_something_else_is_not_written(tmp_path, monkeypatch, capsys):

@@ -1,7 +1,6 @@
 """The journey changes one thing at a time, and what it says of its steps is so."""
 
 import pytest
-from torch import nn
 
 from mnist_lib import journey
 from mnist_lib.augment import PerImage, RandomAffine
@@ -42,39 +41,6 @@ def test_variants_stand_beside_the_steps():
     }  # fmt: skip
     assert all(recipe.parent in (None, *journey.STEPS) for recipe in journey.STEPS)
     assert journey.BEST is RECIPES["06-one-cycle"]
-
-
-# ---- one change a step, as the layers show it ---------------------------------------------------
-
-
-def layers(name: str, *kinds: type) -> list[nn.Module]:
-    """The layers of these kinds, in order."""
-    return [layer for layer in RECIPES[name].network().modules() if isinstance(layer, kinds)]
-
-
-def windows(name: str) -> list[tuple]:
-    """Kernel, padding, and channels in and out of every convolution; pooling as it comes."""
-    return [
-        (each.kernel_size, each.padding, each.in_channels, each.out_channels)
-        if isinstance(each, nn.Conv2d)
-        else each.kernel_size
-        for each in layers(name, nn.Conv2d, nn.MaxPool2d)
-    ]
-
-
-def test_step_07_first_changes_the_kind_of_convolution_and_no_shape():
-    """A depthwise and a pointwise convolution in place of each 3x3 one that mixes channels."""
-    expected = []
-    for window in windows("06-one-cycle"):
-        if isinstance(window, tuple) and window[0] == (3, 3) and window[2] > 1:
-            kernel, padding, n_in, n_out = window
-            expected += [(kernel, padding, n_in, n_in), ((1, 1), (0, 0), n_in, n_out)]
-        else:
-            expected.append(window)
-    assert windows("07-separable") == expected
-    depthwise = [c for c in layers("07-separable", nn.Conv2d) if c.groups > 1]
-    assert len(depthwise) == 5 and all(c.kernel_size == (3, 3) for c in depthwise)
-    assert all(c.groups == c.in_channels == c.out_channels for c in depthwise)
 
 
 # ---- augmentation -------------------------------------------------------------------------------

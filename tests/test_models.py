@@ -37,18 +37,6 @@ def test_each_network_has_its_number_of_parameters_within_its_limit():
             assert found[name] <= target.max_parameters
 
 
-@pytest.mark.parametrize("recipe", journey.JOURNEY, ids=lambda recipe: recipe.name)
-def test_ten_logits_come_out_for_each_image(recipe):
-    network = recipe.new_network(1).eval()
-    images = torch.randn(3, *IMAGE, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        logits = network(images)
-        for image, alone in zip(images, logits, strict=True):
-            torch.testing.assert_close(network(image.unsqueeze(0))[0], alone)
-    assert logits.shape == (3, 10)
-    assert isinstance(list(network.modules())[-1], nn.Linear)  # nothing that makes probabilities
-
-
 # ---- the columns at the right -------------------------------------------------------------------
 
 
@@ -86,29 +74,3 @@ def test_the_columns_are_those_of_the_network(name):
             assert words == numbers, line
         elif words is not None:
             assert words[0] == numbers[0] and words[1:] in (numbers[1:], (None, None)), line
-
-
-# ---- blocks -------------------------------------------------------------------------------------
-
-
-def kinds(network: nn.Module) -> list[type]:
-    """The layers, without the containers around them."""
-    return [type(layer) for layer in network.modules() if not isinstance(layer, nn.Sequential)]
-
-
-def test_dropout_stands_at_the_end_of_each_block():
-    assert nn.Dropout not in kinds(models.normalised())
-    *blocks, head = models.normalised(dropout=0.05)
-    assert len(blocks) == 7 and nn.Dropout not in kinds(head)
-    for block in blocks:
-        assert kinds(block)[-2:] == [nn.ReLU, nn.Dropout]
-        assert kinds(block).count(nn.Dropout) == 1 and block[-1].p == 0.05
-
-
-def test_weights_keep_the_variance_from_layer_to_layer():
-    """He et al. 2015: uniform in ±sqrt(6 / inputs), so that ReLU keeps the mean square."""
-    torch.manual_seed(1)
-    weight = models.conv_relu(8, 64, kernel=5)[0].weight
-    limit = (6 / (8 * 25)) ** 0.5
-    assert 0.98 * limit < weight.abs().max() <= limit
-    assert weight.var().item() == pytest.approx(2 / (8 * 25), rel=0.05)

@@ -11,7 +11,6 @@ from torch import nn
 from mnist_lib import journey, models
 from mnist_lib.commands.check import network_in
 from mnist_lib.commands.main import main
-from mnist_lib.engine.machine import PROJECT
 from mnist_lib.experiments import own_network
 from mnist_lib.experiments.own_network import check, own_recipe, report, rules, train
 from mnist_lib.recipes import SGD, Constant
@@ -24,7 +23,7 @@ flat, nets = nn.Flatten, nn.Sequential
 
 
 class Averaged(nn.Module):
-    """A usual course solution: 3x3 layers, 1x1 transition, average, log-softmax. It is right."""
+    """A usual course solution, which is right: a 1x1 transition, an average, log-softmax."""
 
     def __init__(self):
         super().__init__()
@@ -57,64 +56,17 @@ class TwoLayers(nn.Module):
         return self.fc2(x)
 
 
-class Flattened(nn.Sequential):
-    """It forgets that its map is 4x4: view(-1, 10) makes sixteen rows of each digit."""
-
-    def __init__(self):
-        super().__init__(nn.Conv2d(1, 8, 5, 3), nn.ReLU(), nn.Conv2d(8, 10, 5))
-
-    def forward(self, x):
-        return super().forward(x).view(-1, 10)
-
-
-class Branches(nn.Module):
-    """Two kernels side by side, softmax at the end."""
-
-    def __init__(self):
-        super().__init__()
-        self.small = nn.Conv2d(1, 6, 3, stride=2, padding=1)
-        self.large = nn.Conv2d(1, 6, 5, stride=2, padding=2)
-        self.norm, self.head = nn.BatchNorm2d(12), nn.Linear(12, 10)
-
-    def forward(self, x):
-        x = torch.cat([self.small(x), self.large(x)], dim=1)
-        return F.softmax(self.head(self.norm(x).relu().mean((2, 3))), dim=1)
-
-
-class WithFeatures(nn.Sequential):
-    """It returns what it computed on the way, too."""
-
-    def __init__(self):
-        super().__init__(nn.Conv2d(1, 10, 7, 3), nn.AdaptiveMaxPool2d(1), flat(), nn.Linear(10, 10))
-
-    def forward(self, x):
-        return super().forward(x), self[0](x)
-
-
 def crossed(network, **changes) -> list[str]:
     """The sentences marked ✗."""
     return [each.sentence for each in check(own_recipe(network, **changes)) if each.holds is False]
 
 
 def test_a_right_network_passes_and_its_log_softmax_is_called_harmless():
-    found = check(own_recipe(Averaged))
+    state, found = torch.get_rng_state(), check(own_recipe(Averaged))
+    assert torch.equal(torch.get_rng_state(), state)
     assert [each.holds for each in found] == [True, None, True]
     assert "log-softmax at the end is harmless" in str(found)
     assert "No receptive field: 22 cells became 11" in own_network.facts(own_recipe(Averaged))
-
-
-@pytest.mark.parametrize(
-    "network, part",
-    [
-        (TwoLayers, "F.dropout needs training=self.training"),
-        (Flattened, "112 digits give the shape (1792, 10). A view(-1, n) with the wrong n"),
-        (Branches, "A softmax at the end keeps the loss above 1.46."),
-        (WithFeatures, "forward returns a tuple."),
-    ],
-)
-def test_a_wrong_network_gets_one_sentence(network, part):
-    (sentence,) = crossed(network)
-    assert part in sentence
 
 
 # ---- single faults ------------------------------------------------------------------------------
@@ -144,10 +96,16 @@ own_statistics = partial(nn.BatchNorm1d, 10, track_running_stats=False)
 @pytest.mark.parametrize(
     "network, part",
     [
+        (TwoLayers, "F.dropout needs training=self.training"),
+        (
+            lambda: Around(lambda x: x.repeat(16, 1)),
+            "112 digits give the shape (1792, 10). A view(",
+        ),
+        (lambda: Around(lambda x: x.softmax(1)), "A softmax at the end keeps the loss above 1.46."),
+        (lambda: Around(lambda x: (x, 1)), "forward returns a tuple."),
         (lambda: Around(torch.sigmoid), "A sigmoid at the end"),
         (lambda: Around(torch.tanh), "A tanh at the end keeps the loss above 0.80"),
         (lambda: Around(lambda x: x[:, :9]), "A digit gives the shape (9,)"),
-        (lambda: nets(nn.Conv2d(1, 10, 28)), "A digit gives the shape (10, 1, 1)"),
         (lambda: Around(lambda x: x / 0), "NaN or infinite"),
         (lambda: Around(lambda x: x.unsqueeze(2).squeeze()), "squeeze() removes the batch"),
         (lambda: Around(lambda x: x - x.mean(0)), "depend on its batch"),
@@ -155,14 +113,11 @@ own_statistics = partial(nn.BatchNorm1d, 10, track_running_stats=False)
         (lambda: Around(nn.Identity(), nn.Linear(3, 4)), "does not use others.0.weight"),
         (lambda: nets(flat(), nn.Linear(700, 10)), "expects 700 numbers of a digit and gets 784"),
         (lambda: nets(nn.Conv2d(3, 10, 3)), "to have 3 channels, but got 1"),
-        (lambda: Around(lambda x: x.view(-1, 7, 10)[0]), "give the shape (7, 10)"),
         (lambda: Around(lambda x: x.view(113, -1)), "flatten(1) keeps one row for each digit"),
         (lambda: nets(nn.AvgPool2d(28), flat()), "no parameters to train"),
-        (lambda: nets(flat(), nn.BatchNorm1d(784)), "A digit gives the shape (784,)"),
         (lambda width: None, "missing 1 required positional argument"),
         (in_a_list, "PyTorch sees no layer of the list branches"),
         (lambda: Around(lambda x: nn.Linear(10, 10)(x)), "layers belong in __init__"),
-        (lambda: Around(lambda x: F.dropout(x, 0.01)), "F.dropout needs training=self.training"),
     ],
 )
 def test_each_fault_gets_its_sentence(network, part):
@@ -186,14 +141,6 @@ def test_a_last_batch_of_one_is_a_fault_only_where_there_is_one():
     assert not crossed(normalised)
 
 
-def test_checking_leaves_the_random_numbers_as_they_were():
-    torch.manual_seed(1)
-    expected = torch.rand(1)
-    torch.manual_seed(1)
-    check(own_recipe(Averaged))
-    assert torch.rand(1) == expected
-
-
 # ---- training, rules, report --------------------------------------------------------------------
 
 
@@ -212,20 +159,15 @@ def test_recorded_folds_are_not_trained_again(short, capsys):
     assert not any(record["sizes"]["test"] for record in records_of(recipe))
 
 
-def test_a_network_with_a_fault_is_not_trained():
+def test_what_cannot_be_trained_is_explained(short):
     with pytest.raises(ValueError, match="mended: forward returns a tuple"):
-        train(own_recipe(WithFeatures), 1)
-
-
-def test_a_loss_that_is_no_number_is_explained(short):
+        train(own_recipe(lambda: Around(lambda x: (x, 1))), 1)
     wild = own_recipe(tiny_network, epochs=1, optimizer=SGD(1e9), schedule=Constant())
     with pytest.raises(FloatingPointError, match="the learning rate is probably too high"):
         train(wild, 1)
 
 
-def test_the_same_network_as_a_step_has_its_records(monkeypatch, capsys):
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
-
+def test_the_same_network_as_a_step_has_its_records(committed, capsys):
     class Mine(nn.Module):
         def __init__(self):
             super().__init__()
@@ -303,16 +245,13 @@ def test_the_command_checks_trains_and_reports(short, tmp_path, capsys):
         ("x = (", [], 2, "does not load: SyntaxError"),
         ("exit(3)", [], 2, "does not load: SystemExit"),
         (FILE, ["--against", "06-onecycle"], 2, "06-one-cycle"),
+        (None, [], 2, "does not load: FileNotFoundError"),
     ],
 )
 def test_a_bad_file_gets_a_sentence(text, arguments, code, part, tmp_path, capsys):
     file = tmp_path / "my_network.py"
-    file.write_text(text)
+    if text is not None:
+        file.write_text(text)
     assert main(["check", str(file), "--no-train", *arguments]) == code
     found = capsys.readouterr()
     assert part in found.out + found.err
-
-
-def test_a_missing_file_gets_a_sentence(tmp_path, capsys):
-    assert main(["check", str(tmp_path / "none.py")]) == 2
-    assert "does not load: FileNotFoundError" in capsys.readouterr().err

@@ -6,10 +6,8 @@ from importlib import import_module
 import optuna
 import pytest
 import torch
-from torch import nn
 
 from mnist_lib import journey, models
-from mnist_lib.data import normalise, to_float
 from mnist_lib.engine.fingerprint import computation
 from mnist_lib.engine.machine import PROJECT
 from mnist_lib.experiments import all_recipes, find, pilots, speed, systems
@@ -95,39 +93,6 @@ def test_what_was_chosen_is_what_the_journey_takes():
 
 
 # ---- small networks -----------------------------------------------------------------------------
-
-
-def slant(images: torch.Tensor) -> torch.Tensor:
-    """By how many pixels the ink leans to the left for each pixel that it is lower, (n,)."""
-    ink = (images[:, 0] - images.amin()).double()
-    at = torch.arange(28.0).double()
-    total = ink.sum((1, 2))
-    x, y = (ink.sum(1) @ at) / total, (ink.sum(2) @ at) / total
-    down, across = at[:, None] - y[:, None, None], at - x[:, None, None]
-    return (ink * down * across).sum((1, 2)) / (ink * down**2).sum((1, 2))
-
-
-@pytest.fixture
-def images(digits) -> torch.Tensor:
-    return normalise(to_float(digits.train_images[:200]))
-
-
-def test_a_deskewed_digit_does_not_lean(images):
-    before, after = slant(images).abs(), slant(networks.Deskew()(images)).abs()
-    assert before.mean() > 0.2 and after.mean() < 0.03
-    blank = normalise(torch.zeros(2, 1, 28, 28))
-    torch.testing.assert_close(networks.Deskew()(blank), blank)
-
-
-@pytest.mark.parametrize("is_residual", [False, True])
-def test_shared_weights_are_applied_with_a_normalisation_of_each_use(is_residual):
-    convolution = nn.Conv2d(7, 7, 3, padding=1, bias=False)
-    shared, maps = networks.WeightSharing(convolution, 7, 2, is_residual), torch.randn(4, 7, 6, 6)
-    assert count_parameters(shared) == 9 * 7 * 7 + 2 * 2 * 7
-    expected = maps
-    for norm in shared.norms:
-        expected = (norm(convolution(expected)) + (expected if is_residual else 0)).relu()
-    torch.testing.assert_close(shared(maps), expected)
 
 
 def test_the_early_family_holds_the_network_of_the_journey():

@@ -1,8 +1,6 @@
 """A recipe says all that decides a run, compares with its parent, and refuses what cannot work."""
 
-import re
-from dataclasses import replace
-from functools import partial
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -20,29 +18,13 @@ from mnist_lib.recipes import (
     Recipe,
     StepDecay,
     learning_rates,
-    source,
 )
 from mnist_lib.train import find_learning_rate, fit, predict
 
 
-def deep(width: int = 4) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(1, width, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-    )
-
-
-def narrow(width: int = 4) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(1, width, 3),
-        nn.Flatten(),
-    )
-
-
 @pytest.fixture
 def base() -> Recipe:
-    return Recipe("00-base", "the beginning", narrow, SGD(0.1))
+    return Recipe("00-base", "the beginning", tiny_network, SGD(0.1))
 
 
 # ---- steps --------------------------------------------------------------------------------------
@@ -56,9 +38,7 @@ def test_but_changes_what_is_named_and_remembers_where_it_came_from(base):
         base.but("01-step", "a slip", learning_rate=0.2)
 
 
-@pytest.mark.parametrize(
-    "name", ["mine[1]", "../x", "", "a/b", "a b", ".x", "x.", "-x", "x-", "a*", "größer", "a\n"]
-)
+@pytest.mark.parametrize("name", ["../x", "", "a b", ".x", "x-", "a*", "größer", "a\n"])
 def test_names_that_are_no_folders_are_refused(base, name):
     with pytest.raises(ValueError, match="is no recipe's name: use letters, digits"):
         base.but(name, "a name")
@@ -66,7 +46,7 @@ def test_names_that_are_no_folders_are_refused(base, name):
 
 @given(seed=st.integers(0, 2**31 - 11))
 def test_ten_seeds_in_turn_hold_out_ten_folds(seed):
-    recipe = Recipe("00-base", "the beginning", narrow, SGD(0.1))
+    recipe = Recipe("00-base", "the beginning", tiny_network, SGD(0.1))
     assert recipe.fold(1) == recipe.fold(11) == 1 and recipe.fold(0) == 10
     assert {recipe.fold(seed + more) for more in range(10)} == set(range(1, 11))
     assert replace(recipe, folds=0).fold(seed) == 0
@@ -78,23 +58,15 @@ def test_another_number_of_folds_is_refused(base, folds):
         base.but("01", "other folds", folds=folds)
 
 
-def test_settings_and_changes_are_readable(base):
-    step = base.but("01-step", "shorter, wider", network=partial(narrow, width=8), epochs=5)
-    assert re.fullmatch(r"narrow(#\w+)?\(width=8\)", step.settings().pop("network"))
-    assert step.settings()["optimizer"] == "SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.0)"
-    assert "batches" not in step.settings()  # unless they are others than usual
-    assert [line.split(" = ")[0] for line in step.changes().splitlines()] == [
-        "- network", "+ network", "- epochs", "+ epochs",
-    ]  # fmt: skip
-    assert step.changes().splitlines()[2:] == ["- epochs = 15", "+ epochs = 5"]
-    assert base.but("01-step", "nothing").changes() == ""
-    lines = base.but("01-step", "an activation", network=deep).changes().splitlines()
-    assert [line for line in lines[2:] if line[:1] in ("+", "-")] == [
-        "-def narrow(width: int = 4) -> nn.Sequential:",
-        "+def deep(width: int = 4) -> nn.Sequential:",
-        "+        nn.ReLU(),",
+def test_changes_are_shown_as_a_diff(base):
+    """Those of networks, whose source is shown, are compared on the pages by nbval."""
+    step = base.but("01-step", "shorter", epochs=5, optimizer=Adam(0.1))
+    assert step.changes().splitlines() == [
+        "- optimizer = SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.0)",
+        "+ optimizer = Adam(learning_rate=0.1, betas=(0.9, 0.999), weight_decay=0.0)",
+        "- epochs = 15",
+        "+ epochs = 5",
     ]
-    assert " " * 9 + "nn.Flatten()," in lines and source(partial(deep, 8)) == source(deep)
     lines = base.changes().splitlines()  # the first recipe lists all
     assert lines == [f"+ {name} = {value}" for name, value in base.settings().items()]
 
@@ -122,11 +94,8 @@ def rates(schedule) -> list[float]:
     return found
 
 
-def test_constant_keeps_the_learning_rate():
+def test_a_rate_stays_or_changes_between_epochs_only():
     assert rates(Constant()) == [0.1] * 60
-
-
-def test_step_decay_changes_between_epochs_only():
     expected = [0.1] * 20 + [0.05] * 20 + [0.025] * 20
     assert rates(StepDecay(every=2, factor=0.5)) == pytest.approx(expected)
 
@@ -161,17 +130,13 @@ def test_one_cycle_works_for_any_length(steps, epochs, warmup):
     assert len(found) == steps * epochs and all(0 < rate <= 0.1 + 1e-9 for rate in found)
 
 
-def test_optimizers_are_built_as_described():
-    model = nn.Linear(3, 2)
-    sgd = SGD(0.3, momentum=0.8, weight_decay=1e-4).build(model)
-    assert isinstance(sgd, torch.optim.SGD)
-    expected = {"lr": 0.3, "momentum": 0.8, "weight_decay": 1e-4, "nesterov": False}
-    assert expected.items() <= sgd.param_groups[0].items()
-    adam = Adam(0.01, betas=(0.8, 0.9), weight_decay=1e-3).build(model)
-    assert isinstance(adam, torch.optim.Adam)
-    expected = {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 1e-3}
-    assert expected.items() <= adam.param_groups[0].items()
-    assert sum(weight.numel() for weight in adam.param_groups[0]["params"]) == 8
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.3, 0.8, weight_decay=1e-4), Adam(0.01, (0.8, 0.9), weight_decay=1e-3)]
+)
+def test_optimizers_are_built_as_described(optimizer):
+    built, expected = optimizer.build(nn.Linear(3, 2)), asdict(optimizer)
+    assert type(built) is getattr(torch.optim, type(optimizer).__name__)
+    assert {"lr": expected.pop("learning_rate"), **expected}.items() <= built.defaults.items()
 
 
 # ---- what cannot work is refused before anything is trained -------------------------------------
@@ -225,18 +190,11 @@ def test_a_network_that_cannot_work_is_refused(tiny, synthetic, kind, train_it):
         train_it(recipe, synthetic.first(33), device="cpu")
 
 
-def test_a_single_image_at_the_end_is_trained_where_the_network_can(tiny, synthetic):
-    assert len(fit(tiny, synthetic.first(33), device="cpu", quiet=True).history) == 2
-
-
 @pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        *[
-            ({"epochs": n}, f"number of epochs of '00-wrong' must .*{n}")
-            for n in (0, -3, 1.5, True)
-        ],
+        *[({"epochs": n}, f"number of epochs of '00-wrong' must .*{n}") for n in (0, 1.5, True)],
         ({"batch_size": 641}, "batch size 641 .* 640 images"),
         ({"batch_size": 0}, "batch size 0"),
         ({"schedule": StepDecay(0)}, "schedule of '00-wrong' fail in a run of 40 steps"),
@@ -270,10 +228,8 @@ def test_digits_of_another_fold_are_refused(tiny, synthetic, folds, seed, fold, 
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("train_images", lambda images: images / 255, "as load_mnist gives them, not torch.float"),
         ("test_images", lambda images: images / 255, "as load_mnist gives them, not torch.float"),
         ("test_labels", lambda labels: labels - 100, "labels must be 0..9, not -100..-91"),
-        ("train_labels", lambda labels: labels[1:], "640 images need as many labels"),
         ("validation_images", lambda images: images[1:], "191 images need as many labels"),
     ],
 )

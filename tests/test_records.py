@@ -205,7 +205,6 @@ BROKEN = {
     "half": lambda content: content[: len(content) // 2],
     "empty": lambda content: b"",
     "list": lambda content: b"[" + content + b"]",
-    "number": lambda content: b"42",
     "binary": lambda content: b"\xff\xfe\x00",
     "deep": lambda content: b"[" * 100_000,
 }
@@ -263,9 +262,8 @@ def cut(path, part):
 
 
 DAMAGED = {
-    **{f"cut at {part:.0%}": partial(cut, part=part) for part in (0, 0.1, 0.5, 0.99)},
+    **{f"cut at {part:.0%}": partial(cut, part=part) for part in (0, 0.5, 0.99)},
     "foreign pickle": lambda path: path.write_bytes(pickle.dumps({"answer": partial(print)}, 2)),
-    "text": lambda path: path.write_text("weights"),
     "another network": lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
     "no state dict": lambda path: torch.save([torch.zeros(2)], path),
     "a folder": lambda path: (path.unlink(), path.mkdir()),

@@ -58,9 +58,7 @@ def need_history() -> None:
         pytest.fail("the commits that prove the order are not here: git fetch --unshallow")
 
 
-@pytest.fixture(autouse=True)
-def committed(results, monkeypatch):
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 def test_every_step_of_the_journey_is_registered():

@@ -93,7 +93,6 @@ def test_a_cut_last_line_is_set_aside_and_nothing_else_is_lost(space, journal, c
     "damage, words",
     [
         (b'{"op_code": 4, "worker_id"\n', "line 3 is damaged"),
-        (b"\0\0\0\0\n", "line 3 is damaged"),
         (b"[1, 2, 3]\n", "line 3 is damaged"),
         (b"\xff\xfe\x00garbage\n", "line 3 is damaged"),
         (b'{"op_code": 99, "worker_id": "x"}\n', "is no journal that Optuna can read"),
@@ -117,7 +116,6 @@ HEAD = "from sweep_recipes import TINY\nfrom dataclasses import replace\nSEEDS =
     [
         (None, "No such file"),
         ("SEEDS = [1]", "has no attribute 'suggest'"),
-        ("def suggest(trial): pass", "has no attribute 'SEEDS'"),
         ("SEEDS = []\ndef suggest(trial): pass", "the number of SEEDS must be"),
         ("SEEDS = [-1]\ndef suggest(trial): pass", "a seed must be a whole number from 0"),
         ("def suggest(trial)", "SyntaxError: expected ':'"),
@@ -169,8 +167,7 @@ def test_what_diverges_is_pruned(synthetic):
 
 
 @pytest.mark.parametrize("space", [below_8000, at_most_2000, at_most_1000])
-def test_the_committed_journals_are_read_as_they_are(space, monkeypatch):
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
+def test_the_committed_journals_are_read_as_they_are(committed, space):
     journal = PROJECT / "results/searches" / f"{space.__name__.split('.')[-1]}.jsonl"
     before = journal.read_bytes()
     study = searches.recorded_study(space)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import dask.config
@@ -101,8 +102,6 @@ def test_a_worker_without_mnist_says_what_load_mnist_says(threads, monkeypatch, 
 def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(results, monkeypatch, capsys):
     monkeypatch.setenv("MNIST_LIB_SHORT", "1")
     arguments = ["sweep_recipes:TINY", "sweep_recipes:ENDLESS", "--seeds", "1", "--workers", "1"]
-    # a test run started in the background by a shell ignores Ctrl-C, and what it starts as well
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "mnist_lib", "sweep", *arguments],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
@@ -110,7 +109,6 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(results, monkeypa
         stderr=subprocess.STDOUT,
         text=True,
     )
-    signal.signal(signal.SIGINT, before)
     assert any("[1/2] sweep_recipes:TINY seed 1: " in line for line in process.stdout)
     family = [process, *psutil.Process(process.pid).children(recursive=True)]
     for each in family:  # as a terminal does
@@ -119,47 +117,18 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(results, monkeypa
     assert process.returncode == 130
     assert "interrupted; the same command goes on where this one stopped" in said
     assert "Traceback" not in said
-    assert psutil.wait_procs(family[1:], timeout=20)[1] == []
+    assert psutil.wait_procs(family[1:], timeout=60)[1] == []
     assert run("sweep_recipes:TINY", "--seeds", "1") == 0
     assert "0 validation runs without test digits to train, 1 rec" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "address, code, words",
-    [
-        ("http://127.0.0.1:8787", 2, "is no address such as tcp://"),
-        ("tls://127.0.0.1:8786", 2, "is no address such as tcp://"),
-        ("ucx://127.0.0.1:8786", 2, "is no address such as tcp://"),
-        ("tcp://:8786", 2, "is no address such as tcp://"),
-        ("tcp://127.0.0.1", 2, "is no address such as tcp://"),
-        ("tcp://no such host:8786", 2, "is no address such as tcp://"),
-        ("127.0.0.1:8786/status", 2, "is no address such as tcp://"),
-        ("tcp://127.0.0.1:99999", 1, "no Dask scheduler answers at tcp://127.0.0.1:99999"),
-        ("tcp://127.0.0.1:9", 1, "no Dask scheduler answers at tcp://127.0.0.1:9"),
-    ],
-)
-def test_a_wrong_address_of_a_scheduler_is_named(address, code, words, capsys):
-    assert run("sweep_recipes:TINY", "--scheduler", address) == code
-    (line,) = capsys.readouterr().err.splitlines()
-    assert address in line and words in line
-
-
 def test_a_scheduler_that_goes_away_ends_the_sweep_with_a_sentence(capsys):
+    def close_when_asked():
+        while not cluster.scheduler.tasks:
+            time.sleep(0.05)
+        cluster.close()
+
     with LocalCluster(n_workers=0, protocol="tcp", dashboard_address=None) as cluster:
-        threading.Timer(2, cluster.close).start()
+        threading.Thread(target=close_when_asked, daemon=True).start()
         assert run("sweep_recipes:TINY", "--scheduler", cluster.scheduler_address) == 1
     assert "the scheduler is gone; the same command goes on" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "arguments, words",
-    [
-        (["01-plane"], "there is no recipe '01-plane'; near it are 01-plain"),
-        (["S1"], "S1: no folds, so only --test measures anything"),
-        (["sweep_recipes:TINY", "sweep_recipes:TWIN"], "have the same name"),
-        (["nowhere:MINE"], "No module named 'nowhere'"),
-    ],
-)
-def test_what_cannot_be_trained_is_said_at_once(arguments, words, capsys):
-    assert run(*arguments) == 2
-    assert words in capsys.readouterr().err
