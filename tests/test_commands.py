@@ -49,11 +49,10 @@ REFUSED = [  # a command, its exit status, what it says of the mistake
     ("sweep s4_6", 2, "S4-6"),
     ("sweep S1", 2, "S1: no folds, so only --test measures anything"),
     ("sweep sweep_recipes:TINY sweep_recipes:TWIN", 2, "have the same name"),
-    ("sweep 01-plain --scheduler http://127.0.0.1:8787", 2, "is no address such as tcp://"),
-    ("sweep 01-plain --scheduler tcp://127.0.0.1", 2, "is no address such as tcp://"),
-    ("sweep 01-plain --scheduler 127.0.0.1:8786/status", 2, "is no address such as tcp://"),
-    ("sweep 01-plain --scheduler tcp://127.0.0.1:99999", 1, "no Dask scheduler answers at tcp:"),
-    ("sweep 01-plain --scheduler tcp://127.0.0.1:9", 1, "no Dask scheduler answers at tcp://127."),
+    ("sweep sweep_recipes:TINY --scheduler http://127.0.0.1:8787", 2, "is no address such as"),
+    ("sweep sweep_recipes:TINY --scheduler tcp://127.0.0.1", 2, "is no address such as"),
+    ("sweep sweep_recipes:TINY --scheduler 127.0.0.1:8786/status", 2, "is no address such as"),
+    ("sweep sweep_recipes:TINY --scheduler tcp://127.0.0.1:9", 1, "no Dask scheduler answers"),
 ]
 
 
@@ -203,18 +202,6 @@ def test_without_records_nothing_is_written(project, results, capsys):
     assert main(["report"]) == 1
     assert capsys.readouterr().err == f"no records yet in {results}: nothing to report\n"
     assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
-
-
-def test_a_report_that_breaks_off_leaves_every_file_whole(project, monkeypatch, capsys):
-    def full(_source, target):
-        raise OSError(28, "No space left on device")
-
-    before = (project / "README.md").read_bytes()
-    monkeypatch.setattr("os.replace", full)
-    assert main(["report"]) == 1
-    assert f"{project / 'figures' / 'journey.png'}: No space left" in capsys.readouterr().err
-    assert (project / "README.md").read_bytes() == before
-    assert not list((project / "figures").iterdir())
 
 
 def test_the_committed_texts_are_what_the_committed_records_make(committed):

@@ -1,7 +1,6 @@
 """The ONNX file computes what the network computes, and tells its user what there is to know."""
 
 import re
-import sys
 
 import numpy as np
 import onnx
@@ -57,13 +56,6 @@ def test_the_command_writes_a_file_that_is_as_accurate_as_its_record(tmp_path, d
     assert accuracy == pytest.approx(record["history"][-1]["test_accuracy"])
 
 
-def test_any_number_of_digits_gives_the_logits_of_each(digits):
-    (_, model), images = made(find("08-small")), digits.test_images[:7].numpy()
-    one_by_one = np.concatenate([logits_of(model, images[i : i + 1]) for i in range(7)])
-    assert logits_of(model, images) == pytest.approx(one_by_one, abs=1e-4)
-    assert logits_of(model, images[:0]).shape == (0, 10)
-
-
 def test_what_comes_in_and_out_and_where_it_comes_from_stand_inside():
     recipe = find("06-one-cycle")
     content = made(recipe)[1]
@@ -92,10 +84,3 @@ def test_a_file_that_computes_something_else_is_not_written(tmp_path, monkeypatc
     assert main(["export", "08-small"]) == 1
     assert "nothing was written" in capsys.readouterr().err
     assert not [*tmp_path.rglob("*.onnx")] and torch.is_tensor(next(other.parameters()))
-
-
-def test_without_onnx_it_says_how_to_get_it(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "mnist_lib.commands.export")
-    assert main(["export", "08-small"]) == 1
-    assert "onnx is missing: python -m pip install -e '.[export]'" in capsys.readouterr().err

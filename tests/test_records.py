@@ -98,24 +98,6 @@ def test_a_run_that_repeats_a_committed_one_leaves_it_alone(tiny, results, mine,
     assert record["seconds"] == 3.25  # the committed one counts
 
 
-@pytest.mark.parametrize("make", [finished, validation_run])
-def test_a_short_run_never_goes_to_the_full_results(tiny, results, monkeypatch, make):
-    monkeypatch.setenv("MNIST_LIB_SHORT", "1")
-    path = save(make(tiny, short=True))
-    assert path.parents[2] == results.parent / "short" / "results"
-    assert seeds_of(tiny) == [1]  # so that the page goes on
-    monkeypatch.setenv("MNIST_LIB_SHORT", "0")
-    assert seeds_of(tiny) == []
-
-
-@pytest.mark.parametrize("make", [finished, validation_run])
-def test_an_interrupted_run_is_not_saved(tiny, results, capsys, make):
-    run = make(tiny)
-    run.interrupted = True
-    assert save(run) is None and not [*results.parent.rglob("seed-*")]
-    assert "an interrupted run is not saved" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("place", ["test_accuracy", "validation_accuracy", "train_loss", "mood"])
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_what_is_no_number_is_not_saved(tiny, mine, place, number):

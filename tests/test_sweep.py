@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(results, monkeypa
     family = [process, *psutil.Process(process.pid).children(recursive=True)]
     for each in family:  # as a terminal does
         each.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted; the same command goes on where this one stopped" in said
     assert "Traceback" not in said
