@@ -6,6 +6,7 @@ from importlib import import_module
 import optuna
 import pytest
 import torch
+from torch import nn
 
 from mnist_lib import journey, models
 from mnist_lib.engine.fingerprint import computation
@@ -93,6 +94,16 @@ def test_what_was_chosen_is_what_the_journey_takes():
 
 
 # ---- small networks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_residual", [False, True])
+def test_shared_weights_are_applied_with_a_normalisation_of_each_use(is_residual):
+    convolution = nn.Conv2d(7, 7, 3, padding=1, bias=False)
+    shared, maps = networks.WeightSharing(convolution, 7, 2, is_residual), torch.randn(4, 7, 6, 6)
+    expected = maps
+    for norm in shared.norms:
+        expected = (norm(convolution(expected)) + (expected if is_residual else 0)).relu()
+    torch.testing.assert_close(shared(maps), expected)
 
 
 def test_the_early_family_holds_the_network_of_the_journey():
