@@ -22,6 +22,7 @@ from mnist_lib.records import Run, records_of
 
 PARTS = {"train": "tab:gray", "validation": "tab:blue", "test": "tab:orange"}
 ERROR_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2, 3, 5, 10, 20, 50, 90]
+WIDEST = 5.4  # inches of a figure: its text of 10 points has 9 pixels on a phone of 390
 
 
 class Figure(matplotlib.figure.Figure):
@@ -47,15 +48,19 @@ def as_png(figure: matplotlib.figure.Figure) -> bytes:
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options):
-    """A figure and its axes, in inches; closed for pyplot, so that a notebook shows it once."""
-    look = {"figsize": (width, height), "dpi": 90, "layout": "constrained"}
+    """A figure and its axes, in inches; closed for pyplot, so that a notebook shows it once.
+
+    A phone shrinks a wide figure and its text, so none is wider than `WIDEST`.
+    """
+    size = min(width, WIDEST), height * min(1, WIDEST / width)
+    look = {"figsize": size, "dpi": 90, "layout": "constrained"}
     figure, axes = plt.subplots(rows, columns, FigureClass=Figure, **look, **options)
     plt.close(figure)
     return figure, axes
 
 
 def show_digits(
-    images: torch.Tensor, captions: Sequence[str] | torch.Tensor, columns: int = 10
+    images: torch.Tensor, captions: Sequence[str] | torch.Tensor, columns: int = 6
 ) -> Figure:
     """Digits in a grid with a caption above each; images (n, 1, 28, 28) of any type."""
     rows = max(1, -(-len(images) // columns))
@@ -65,12 +70,12 @@ def show_digits(
     for axis, image, caption in zip(axes.flat, images, captions, strict=False):
         axis.imshow(image.squeeze(0).numpy(), cmap="gray_r")
         text = caption if isinstance(caption, str) else str(int(caption))
-        axis.set_title(text, fontsize=8, pad=2)
+        axis.set_title(text, fontsize=10, pad=2)
     return figure
 
 
 def show_augmented(
-    images: torch.Tensor, augment: Augmentation, seed: int = 1, copies: int = 7
+    images: torch.Tensor, augment: Augmentation, seed: int = 1, copies: int = 5
 ) -> Figure:
     """Each row: a digit as it is, then what the augmentation made of it in `copies` draws."""
     figure, axes = new_figure((copies + 1) * 0.9, len(images) * 0.95, len(images), copies + 1)
@@ -80,7 +85,7 @@ def show_augmented(
         for axis, digit in zip(axes[:, column], digits, strict=True):
             axis.imshow(digit.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
             axis.axis("off")
-        axes[0, column].set_title("original" if column == 0 else f"draw {column}", fontsize=8)
+        axes[0, column].set_title("original" if column == 0 else f"draw {column}", fontsize=10)
     return figure
 
 
@@ -96,7 +101,7 @@ def error_axis(axis, low: float, high: float) -> None:
 def show_curves(run: Run) -> Figure:
     """Training and validation error of one run, epoch by epoch; test error without validation."""
     table = pd.DataFrame(run.history or {"epoch": []})
-    figure, axis = new_figure(6.5, 3.4)
+    figure, axis = new_figure(5.4, 3.2)
     lowest, highest = 100.0, 0.0
     hidden = "test" if "validation_accuracy" in table else ""  # the test set is no guide
     for part, colour in PARTS.items():
@@ -108,7 +113,7 @@ def show_curves(run: Run) -> Figure:
         axis.set_title(f"interrupted after {len(table)} epochs: no result", fontsize=10)
     if len(table):
         error_axis(axis, lowest * 0.8, highest * 1.25)
-        axis.legend(fontsize=9)
+        axis.legend(fontsize=10)
     axis.set_xlabel("epoch")
     return figure
 
@@ -120,7 +125,7 @@ def compare_curves(*recipes: Recipe, column: str = "validation_accuracy") -> Fig
         recipes: that have records.
         column: of a run's history.
     """
-    figure, axis = new_figure(7, 4)
+    figure, axis = new_figure(5.4, 3.6)
     lowest = 100.0
     for number, recipe in enumerate(recipes):
         histories = [record["history"] for record in records_of(recipe)]
@@ -134,16 +139,16 @@ def compare_curves(*recipes: Recipe, column: str = "validation_accuracy") -> Fig
     error_axis(axis, lowest * 0.9, 10)
     axis.set_xlabel("epoch")
     axis.set_title(f"{column.split('_')[0]} error: mean and range over seeds", fontsize=10)
-    axis.legend(fontsize=9)
+    axis.legend(fontsize=10)
     return figure
 
 
 def show_learning_rates(rates: dict[str, Sequence[float]], steps_per_epoch: int) -> Figure:
     """Learning rate after each step of one or several schedules."""
-    figure, axis = new_figure(6.5, 2.8)
+    figure, axis = new_figure(5.4, 2.9)
     for label, values in rates.items():
         axis.plot(np.arange(len(values)) / steps_per_epoch, values, label=label)
     axis.set(xlabel="epoch", ylabel="learning rate")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=10)
     return figure

@@ -185,7 +185,8 @@ REGIONS = {
 # ---- figures ------------------------------------------------------------------------------------
 
 
+DRAWN = journey.PLAIN, journey.SKELETON, journey.BATCH_NORM, journey.AUGMENTATION, journey.ONE_CYCLE
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "accuracy-against-parameters": lambda: figures.accuracy_against_parameters(journey.STEPS),
-    "journey": lambda: visualize.compare_curves(*filter(records_of, journey.STEPS)),
+    "journey": lambda: figures.journey_against_parameters(journey.STEPS),
+    "curves": lambda: visualize.compare_curves(*filter(records_of, DRAWN)),
 }

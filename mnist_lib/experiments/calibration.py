@@ -56,7 +56,7 @@ def show_reliability(bins: list[pd.DataFrame]) -> Figure:
         arms = [[found.mean - low], [high - found.mean]]
         above.errorbar(confidence[number], found.mean, arms, fmt="C0o", markersize=4, capsize=2)
     above.set(ylabel="accuracy", xlim=(0.2, 1.02), ylim=(0, 1.02))
-    above.legend(fontsize=8)
+    above.legend(fontsize=10)
     below.bar(confidence, counts / len(bins), width=0.04, color="C0")
     below.set(yscale="log", xlabel="confidence", ylabel="digits")
     for axis in (above, below):

@@ -188,7 +188,7 @@ def show_corruptions(image: torch.Tensor) -> Figure:
         for axis, strength in zip(row, sorted([NEUTRAL[name], *strengths]), strict=True):
             digit = apply(image[None], strength)[0, 0]
             axis.imshow(digit.numpy(), cmap="gray_r", vmin=0, vmax=255)
-            axis.set_title(f"{strength:g}", fontsize=8, pad=2)
+            axis.set_title(f"{strength:g}", fontsize=10, pad=2)
             axis.set(xticks=[], yticks=[])
-        row[0].set_ylabel(fill(name, 12), fontsize=7)
+        row[0].set_ylabel(fill(name, 12), fontsize=10)
     return figure

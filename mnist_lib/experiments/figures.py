@@ -6,6 +6,7 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mnist_lib.data import TEST_SIZE
 from mnist_lib.experiments.comparison import facts, test_accuracies
 from mnist_lib.experiments.systems import SYSTEMS
 from mnist_lib.recipes import Recipe
@@ -20,25 +21,47 @@ NAMED = 4  # systems; more names would lie on the journey's line
 
 
 def accuracy_against_parameters(steps: list[Recipe]) -> Figure:
-    """These steps as one line beside the published systems, as claimed and as measured here.
+    """These steps beside the published systems, as claimed and as measured here.
 
     The best is above. S4-0, with 6.4 million parameters, is out of the picture.
     """
-    figure, axis = new_figure(8.6, 5.2)
-    axis.set(xscale="log", xlabel="parameters")
-    axis.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
-    axis.set_xlim(1_200, LARGEST)
+    figure, axis = parameter_axes()
     error_axis(axis, 2, 0.36)
     ticks = [2, 1.5, 1, 0.8, 0.6, 0.5, 0.4]
     axis.set_yticks(ticks, [f"{100 - tick:.1f}%" for tick in ticks])
     axis.set(ylabel="test accuracy", ylim=(2, 0.36))
     axis.fill_between([1, 8_000], 0.01, 0.6, color=TARGET, alpha=0.15, linewidth=0)
-    text = "target: 99.4 % with fewer than 8,000 parameters"
+    text = "target: 99.4 %, fewer\nthan 8,000 parameters"
     axis.text(0.01, 0.98, text, transform=axis.transAxes, va="top", color=TARGET, weight="bold")
     draw_systems(axis)
     draw_journey(axis, errors_of(steps).dropna(subset="error"))
-    axis.legend(loc="lower right", fontsize=9)
+    axis.legend(loc="lower right", fontsize=10)
     return figure
+
+
+def journey_against_parameters(steps: list[Recipe]) -> Figure:
+    """A point for each step, its errors of all test digits against parameters; and the target."""
+    figure, axis = parameter_axes()
+    error_axis(axis, 42, 160)
+    ticks = [50, 60, 80, 100, 120, 150]
+    axis.set_yticks(ticks, ticks)
+    axis.set_ylabel(f"errors of {TEST_SIZE:,} test digits")
+    axis.fill_between([1, 8_000], 1, 60, color=TARGET, alpha=0.15, linewidth=0)
+    text = "target: at most 60 errors,\nfewer than 8,000 parameters"
+    axis.text(0.02, 0.02, text, transform=axis.transAxes, color=TARGET, weight="bold")
+    table = errors_of(steps).dropna(subset="error")
+    draw_journey(axis, table.assign(**table[["error", "deviation"]] * TEST_SIZE / 100))
+    axis.legend(loc="upper left", fontsize=10)
+    return figure
+
+
+def parameter_axes() -> tuple[Figure, Axes]:
+    """A figure with a logarithmic axis of parameters."""
+    figure, axis = new_figure(5.4, 4.6)
+    axis.set(xscale="log", xlabel="parameters")
+    axis.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
+    axis.set_xlim(700, LARGEST)
+    return figure, axis
 
 
 def draw_systems(axis: Axes) -> None:
@@ -60,12 +83,12 @@ def draw_systems(axis: Axes) -> None:
 
 
 def draw_journey(axis: Axes, steps: pd.DataFrame) -> None:
-    """One line through all steps, with their names beside it."""
-    style = {"color": OURS, "linewidth": 2, "elinewidth": 1}
+    """A point for each step, with its name beside it."""
+    style = {"color": OURS, "elinewidth": 1}
     text = "this journey, mean ± standard deviation"
-    axis.errorbar("parameters", "error", "deviation", data=steps, fmt="o-", label=text, **style)
-    for is_small, side in steps.groupby(steps["parameters"] < 5_000):  # free space is outside
-        offset, align = ((-9, 6), "right") if is_small else ((9, -10), "left")
+    axis.errorbar("parameters", "error", "deviation", data=steps, fmt="o", label=text, **style)
+    for is_near_8000, side in steps.groupby(steps["parameters"].between(5_000, 10_000)):
+        offset, align = ((9, -10), "left") if is_near_8000 else ((-9, 6), "right")
         for row, height in apart(side["error"]).items():
             place = side["parameters"][row], height
             label(axis, side["name"][row], place, OURS, offset, align)
@@ -90,7 +113,7 @@ def against_log(recipe: Recipe) -> Figure:
     style = {"color": "black", "linewidth": 0.8, "markersize": 4}
     axis.plot(theirs.index + 1, theirs, "x-", **style, label="log of the source")
     axis.set_ylim(bottom=min(axis.get_ylim()[0], 0.9 * theirs.min()))
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=10)
     return figure
 
 
@@ -120,7 +143,7 @@ def label(axis: Axes, text: str, place, colour: str, offset, align: str) -> None
     halo = patheffects.withStroke(linewidth=3, foreground=axis.get_facecolor(), alpha=0.9)
     axis.annotate(
         text, place, xytext=offset, textcoords="offset points", ha=align, va="center",
-        color=colour, weight="bold", fontsize=9, path_effects=[halo],
+        color=colour, weight="bold", fontsize=10, path_effects=[halo],
     )  # fmt: skip
 
 

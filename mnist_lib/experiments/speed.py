@@ -194,7 +194,7 @@ def accuracy_against_seconds(recipes: list[Recipe], goal: float) -> Figure:
         recipes: with recorded test accuracies.
         goal: accuracy to reach, 0..1, as a line.
     """
-    figure, axis = new_figure(6.5, 3.4)
+    figure, axis = new_figure(5.4, 3.4)
     for number, recipe in enumerate(recipes):
         runs, colour = finals(recipe), f"C{number}"
         seconds, accuracies = runs["seconds"], 100 * runs["test_accuracy"]
@@ -207,7 +207,7 @@ def accuracy_against_seconds(recipes: list[Recipe], goal: float) -> Figure:
     axis.set_xlim(left=0)
     axis.set(xlabel="seconds of training and evaluation", ylabel="test accuracy in %")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=10)
     return figure
 
 
