@@ -25,7 +25,7 @@ project = html_title = "MNIST, change by change"
 root_doc = "README"
 include_patterns = ["README.md", "C*.md", "docs/*.md", "notebooks/[0-9]*.ipynb"]
 exclude_patterns = [".*", "results", "short", "my-results", "site", "build"]
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-mathjax-offline"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the outputs are those of the committed pages

@@ -87,8 +87,9 @@ def draw_journey(axis: Axes, steps: pd.DataFrame) -> None:
     style = {"color": OURS, "elinewidth": 1}
     text = "this journey, mean ± standard deviation"
     axis.errorbar("parameters", "error", "deviation", data=steps, fmt="o", label=text, **style)
+    outwards = -12 if axis.yaxis_inverted() else 6
     for is_near_8000, side in steps.groupby(steps["parameters"].between(5_000, 10_000)):
-        offset, align = ((9, -10), "left") if is_near_8000 else ((-9, 6), "right")
+        offset, align = ((9, -10), "left") if is_near_8000 else ((-9, outwards), "right")
         for row, height in apart(side["error"]).items():
             place = side["parameters"][row], height
             label(axis, side["name"][row], place, OURS, offset, align)
