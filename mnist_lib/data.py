@@ -47,7 +47,7 @@ FILES = {  # and the MD5 sums of their content
 def make_available(raw: Path) -> None:
     """Make sure that the folder holds the four intact files, whatever is there now."""
     for name in FILES:
-        if not is_intact(raw / name):
+        if not ((raw / name).is_file() and is_intact(name, (raw / name).read_bytes())):
             raw.mkdir(parents=True, exist_ok=True)
             with FileLock(raw / ".lock"):  # several processes may start at once
                 content = fetch(name, raw)
@@ -56,13 +56,9 @@ def make_available(raw: Path) -> None:
                 write_atomically(raw / name, content)
 
 
-def is_intact(file: Path) -> bool:
-    """Whether the file is there and has its MD5 sum."""
-    return file.is_file() and md5_of(file.read_bytes()) == FILES[file.name]
-
-
-def md5_of(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+def is_intact(name: str, content: bytes) -> bool:
+    """Whether this is the content of the file of this name, by its MD5 sum."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == FILES[name]
 
 
 def fetch(name: str, raw: Path) -> bytes:
@@ -77,7 +73,7 @@ def fetch(name: str, raw: Path) -> bytes:
             with urllib.request.urlopen(address, timeout=30) as response:
                 content = response.read()
             content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-            if md5_of(content) == FILES[name]:
+            if is_intact(name, content):
                 return content
             tried.append(f"{address}: truncated or altered (its MD5 sum differs)")
         except (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException) as error:

@@ -207,12 +207,17 @@ def test_a_truncated_file_is_made_anew_and_the_others_are_left_alone(raw, mirror
 
 def test_two_trainings_may_start_at_once(raw, mirror, monkeypatch):
     """The second waits for the first, and fetches nothing again."""
-    fetched, fetch = [], data.fetch
-    monkeypatch.setattr(data, "fetch", lambda *given: fetched.append(given) or fetch(*given))
+    opened, urlopen = [], data.urllib.request.urlopen
+
+    def watched(address, **options):
+        opened.append(address)
+        return urlopen(address, **options)
+
+    monkeypatch.setattr(data.urllib.request, "urlopen", watched)
     monkeypatch.setenv("MNIST_MIRROR", str(mirror))
     with ThreadPoolExecutor(2) as both:
         list(both.map(make_available, [raw, raw]))
-    assert is_whole(raw) and len(fetched) == 4
+    assert is_whole(raw) and sum(mirror.as_uri() in address for address in opened) == 4
 
 
 # ---- batches ------------------------------------------------------------------------------------
