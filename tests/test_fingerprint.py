@@ -225,6 +225,10 @@ PIPELINES = {
     "an own albumentation": [A.Compose([defined(OWN_STEP + body)()]) for body in BODIES],
 }
 AUGMENTATIONS = {kind: [*map(PerImage, each)] for kind, each in PIPELINES.items()} | {
+    "a set in its body": [
+        function(f"return images * (str(generator) in {{'a', 'b', 'c', 'd', 'e', '{last}'}})")
+        for last in "fg"
+    ],
     "a name in its body": [function("return images.sin()"), function("return images.cos()")],
     "lambdas": [lambda images, generator: images, lambda images, generator: 1 - images],
     "closures": [closure(1), closure(2)],
@@ -237,6 +241,9 @@ AUGMENTATIONS = {kind: [*map(PerImage, each)] for kind, each in PIPELINES.items(
     "methods": [Shift(1).__call__, Shift(2).__call__],
     "the call of a class": [called(body) for body in BODIES],
     "a constant of a class": [called("return x * self.size", f"size = {n}") for n in (1, 2)],
+    "the value of an own enumeration": [
+        Shift(enum.Enum("Strength", {"SOFT": value}).SOFT) for value in (0.1, 0.2)
+    ],
     "sets": [Skip(), Skip(frozenset({"six"}))],
     "tensors": [partial(torch.mul, torch.arange(2_000) * n) for n in (1, 2)],
     "of the library": [RandomAffine(5), RandomAffine(5, 0.1), RandomAffine(6)],

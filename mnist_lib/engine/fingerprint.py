@@ -50,7 +50,7 @@ def as_text(value) -> str:
     if isinstance(value, (torch.Tensor, np.ndarray)):  # their text leaves numbers out
         return call(type(value).__name__, [short_hash([np.asarray(value).tolist()])], {})
     if isinstance(value, enum.Enum):
-        return str(value)
+        return str(value) + ("" if is_library(type(value)) else f"={as_text(value.value)}")
     if hasattr(value, "to_dict") and hasattr(value, "transforms"):  # an albumentations.Compose
         return json.dumps(value.to_dict()["transform"], sort_keys=True) + own_steps(value)
     if is_dataclass(value):
@@ -140,7 +140,10 @@ def names_in(code: types.CodeType) -> set[str]:
 
 def code_of(code: types.CodeType) -> list:
     """Instructions, names and constants of a function, without the lines that it stands on."""
-    constants = [code_of(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    constants = [
+        code_of(each) if isinstance(each, types.CodeType) else as_text(each)
+        for each in code.co_consts
+    ]
     return [code.co_code.hex(), code.co_names, constants]
 
 
