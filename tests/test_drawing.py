@@ -178,6 +178,32 @@ def test_no_ink(picture):
     assert "no ink" in refusal(picture)
 
 
+def test_a_digit_may_touch_a_side_and_have_a_mark_beside_it():
+    ink = ink_of(FOUR, 110, 11, left=100, top=0)
+    wanted = to_digit(on_pad(ink))
+    ink[80:86, 230:236] = 1
+    for paper, colour in ((WHITE, BLACK), (BLACK, WHITE)):
+        found = to_digit(on_paper(ink, paper, colour))
+        assert np.abs(found.astype(float) - wanted).mean() < 5
+
+
+def test_a_bold_0_and_a_0_with_a_mark_inside_are_no_sheets():
+    bold = ink_of(ZERO, 200, 76)
+    assert to_digit(on_pad(bold))[14, 14] < 100 and to_digit(on_pad(bold))[14].max() > 200
+    marked = ink_of(ZERO, 240, 22)
+    marked[190:214, 230:240] = 1
+    assert np.ptp(np.flatnonzero(to_digit(on_pad(marked))[14])) > 10
+
+
+def test_strokes_that_are_joined_by_faint_ink_are_one_digit():
+    top, foot = ink_of(ONE, 90, top=60), ink_of(ONE, 90, top=200)
+    whole = np.maximum(np.maximum(top, foot), 0.3 * ink_of(ONE, 230, left=70, top=60))
+    rows = np.flatnonzero(to_digit(on_pad(whole)).any(1))
+    assert len(rows) == 20
+    image = to_digit(on_pad(whole))
+    assert image[5].max() > 200 and image[22].max() > 200
+
+
 def test_dots_lines_and_filled_shapes_are_refused():
     assert "dot" in refusal(on_pad(ink_of([[(0.5, 0.5)]], pen=40)))
     assert "line" in refusal(on_pad(ink_of([[(0, 0.5), (1, 0.5)]])))

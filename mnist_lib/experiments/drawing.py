@@ -8,14 +8,14 @@ then "centered in a 28x28 image by computing the center of mass of the pixels".
 from contextlib import suppress
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 SIDE, BOX, CENTRE = 28, 20, 14  # pixels: an image, the box of its digit, its centre of mass
 LARGEST_SIDE, ENOUGH_SIDE = 4_096, 640  # pixels: accepted, and left after the reduction
 LEAST_CONTRAST = 26  # distance in RGB between ink and paper; 15 shades of grey
-WEAK, STRONG = 0.45, 0.6  # parts of the contrast: no ink up to the first, ink from the second on
+# parts of the contrast: joins strokes; is no ink among much of its like; is ink
+FAINT, WEAK, STRONG = 0.2, 0.45, 0.6
 
 
 class NotADigit(ValueError):
@@ -44,10 +44,9 @@ def as_image(ink: np.ndarray) -> np.ndarray:
     height, width = (max(1, round(BOX * length / max(ink.shape))) for length in ink.shape)
     digit = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
     place = np.rint(CENTRE - np.array(ndimage.center_of_mass(digit))).astype(int)
-    top, left = np.clip(place, 0, SIDE - np.array(digit.shape))
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    image[top : top + height, left : left + width] = np.rint(digit * (255 / digit.max()))
-    return image
+    place = np.clip(place, 0, SIDE - np.array(digit.shape))
+    margins = [(start, SIDE - start - side) for start, side in zip(place, digit.shape, strict=True)]
+    return np.pad(np.rint(digit * (255 / digit.max())).astype(np.uint8), margins)
 
 
 def checked(picture: np.ndarray) -> np.ndarray:
@@ -103,14 +102,16 @@ def find_ink(colours: np.ndarray, least: float = LEAST_CONTRAST, sheets: int = 3
     if np.percentile(np.abs(rim - flat).max(-1), 90) > 5:  # a photo: uneven light, and noise
         smooth = ndimage.gaussian_filter(colours, max(colours.shape) / 500, axes=(0, 1))
         found.append(ink_on(smooth, local_paper(smooth), least))
-    found = [each for each in found if each]
-    if not found:
+    if not (found := [each for each in found if each]):
         raise NotADigit("There is no ink to see: draw a digit from 0 to 9, with more contrast.")
     for _, pieces, contrast in found:
         sheet = find_sheet(pieces)
         if sheets and sheet.any():
             with suppress(NotADigit):  # where it is empty it may be the digit itself, such as a 0
-                return find_ink(cut_out(colours, sheet), max(least, contrast / 3), sheets - 1)
+                ink = find_ink(cut_out(colours, sheet), max(least, contrast / 3), sheets - 1)
+                # a small mark in a ring is a part of a 0; a digit on a sheet may be small
+                if max(ink.shape) > max(sheet[box_of(sheet)].shape) / 5 or 1 in pieces[sheet]:
+                    return ink
     return one_digit(*min(found, key=lambda each: doubt(*each))[:2])
 
 
@@ -143,13 +144,13 @@ def ink_on(colours: np.ndarray, paper: np.ndarray, least: float) -> tuple | None
 def main_first(mask: np.ndarray, amount: np.ndarray) -> np.ndarray:
     """The connected pieces of a mask; number 1 is the one with the largest amount.
 
-    What runs out of the picture is rarely a digit, so it counts little. It is left out where
-    another piece is the main one.
+    What runs out of the picture is rarely a digit, so it counts less, the longer its cut is. It is
+    left out where another piece is the main one.
     """
     pieces = ndimage.label(mask, np.ones((3, 3)))[0]
     amounts = np.bincount(pieces[mask], amount[mask], minlength=1)
-    at_rim = np.unique(rim_of(pieces))
-    amounts[at_rim] /= 100
+    at_rim, cuts = np.unique(rim_of(pieces), return_counts=True)
+    amounts[at_rim] /= cuts
     main = amounts.argmax()
     if main not in at_rim:
         pieces[np.isin(pieces, at_rim)] = 0
@@ -165,9 +166,8 @@ def doubt(strength: np.ndarray, pieces: np.ndarray, contrast: float) -> float:
 def local_paper(colours: np.ndarray) -> np.ndarray:
     """The colour of the paper at each pixel, float32 (h, w, 3): the median of a large window."""
     image = Image.fromarray(colours.astype(np.uint8))
-    small = np.asarray(image.reduce(-(-max(image.size) // 32)))
-    paper = ndimage.median_filter(small, size=(13, 13, 1), mode="nearest")
-    return np.asarray(Image.fromarray(paper).resize(image.size), np.float32)
+    small = image.reduce(-(-max(image.size) // 32)).filter(ImageFilter.MedianFilter(13))
+    return np.asarray(small.resize(image.size), np.float32)
 
 
 def find_sheet(pieces: np.ndarray) -> np.ndarray:
@@ -176,14 +176,20 @@ def find_sheet(pieces: np.ndarray) -> np.ndarray:
     It is convex, and the main piece is a part of it or lies on it.
     """
     whole = main_first(ndimage.binary_fill_holes(pieces), pieces == 1) == 1
-    box = whole[box_of(whole)]
-    is_sheet = min(box.shape) > 8 and box.sum() > 0.93 * ConvexHull(np.argwhere(box)).volume
-    part = (pieces[whole] > 0).mean()
+    hole, shape = whole & (pieces == 0), compactness(whole)
+    part = 1 - hole.sum() / whole.sum()
     if part < 0.5:  # a frame; what lies in it is a part of its hole
-        whole = ndimage.binary_fill_holes(main_first(whole & (pieces == 0), whole) == 1)
-    # the stroke of a bold 0 fills a part between the two; light and shadow reach the rim
-    is_sheet &= not 0.5 <= part <= 0.8 and not rim_of(whole).any()
+        whole = ndimage.binary_fill_holes(main_first(hole, whole) == 1)
+    # the stroke of a 0 fills a part between these two, or its hole is like a 1 on a round sheet
+    most = 0.98 if shape > 12.2 and hole.any() and compactness(hole) > 7 else 0.8
+    is_sheet = shape > 11.6 and not (0.5 <= part <= most or rim_of(whole).any())
     return ndimage.binary_erosion(whole & is_sheet, iterations=max(2, max(whole.shape) // 60))
+
+
+def compactness(mask: np.ndarray) -> float:
+    """Area by spread: 12 for a rectangle, 12.6 for an ellipse, below 11.6 unless it is convex."""
+    # a pixel has a spread of its own, 1 / 12
+    return mask.sum() / np.linalg.det(np.cov(*np.nonzero(mask), bias=True) + np.eye(2) / 12) ** 0.5
 
 
 def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
@@ -194,24 +200,25 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     """
     distances = ndimage.distance_transform_edt(pieces == 0)
     reach = max(pieces[box_of(pieces == 1)].shape) / 14  # half of the widest gap within a digit
-    group = main_first(distances <= reach, pieces == 1) == 1
+    # what lies around the digit is no ink: ruled lines, noise, another shade of the paper
+    weak = min(np.percentile(np.where(distances > 3 * reach, strength, 0), 99), WEAK)
+    # a gap may be three times as wide where there is faint ink
+    near = distances <= reach * np.where(strength > weak + FAINT, 3, 1)
+    group = main_first(near, pieces == 1) == 1
     others = [box for box in ndimage.find_objects(np.where(group, 0, pieces)) if box]
     mask = group & (pieces > 0)
     mask = mask[box_of(mask)]
-    height, width = mask.shape
-    if any(rows.stop - rows.start > 0.4 * height for rows, _ in others):
+    if any(rows.stop - rows.start > 0.4 * len(mask) for rows, _ in others):
         raise NotADigit("These look like several digits: draw one at a time.")
     thickness = 2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max()
-    # a digit that fills its picture may run out of it, the edge of something else may not
-    is_edge = 1 in rim_of(pieces) and np.divide(mask.shape, pieces.shape).min() < 0.4
-    if is_edge or max(height, width) < max(8, 1.5 * thickness) or width > 2 * height:
+    # a digit may touch a side or fill its picture; what spans it otherwise goes on outside
+    is_edge = 1 in (shares := np.divide(mask.shape, pieces.shape)) and shares.min() < 0.4
+    if is_edge or max(mask.shape) < max(8, 1.5 * thickness) or mask.shape[1] > 2 * len(mask):
         raise NotADigit("That is a dot or a line: draw one digit, upright, with paper around it.")
     holes = np.bincount(ndimage.label(np.pad(~mask, 1, constant_values=True))[0].ravel())[2:]
-    if mask.sum() > 0.62 * max(height, width) ** 2 or (holes > thickness**2).sum() > 3:
+    if mask.sum() > 0.62 * max(mask.shape) ** 2 or (holes > thickness**2).sum() > 3:
         raise NotADigit("That is too full for a digit: draw one, with few strokes.")
-    # what lies around the digit is no ink: ruled lines, noise, another shade of the paper
-    weak = min(np.percentile(np.where(group, 0, strength), 99), WEAK)
-    ink = np.clip((strength - weak) / (1 - 1.5 * weak), 0, 1) * (group & (distances < reach))
+    ink = np.clip((strength - weak) / (1 - 1.5 * weak), 0, 1) * group
     return ink[box_of(ink > 0.1)]
 
 
