@@ -50,6 +50,24 @@ low, high = stats.t.interval(0.95, n - 1, differences.mean(), error)
 from mnist_lib import interval
 words = interval(differences, 1 / 9).words
 """
+PREDICTION = """
+from scipy import stats
+low, high = stats.t.interval(0.95, degrees, ours.mean(), s * (1 + 1 / len(ours)) ** 0.5)
+words = "compatible with our runs"
+"""
+RATIO = """
+from scipy import stats
+each = faster / published
+ratio = each.mean()
+low, high = stats.t.interval(0.95, len(each) - 1, ratio, stats.sem(each))
+"""
+MOMENTS = """
+def slant(image):
+    y, x = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    ink = image / image.sum()
+    x, y = x - (ink * x).sum(), y - (ink * y).sum()
+    return (ink * x * y).sum() / (ink * y * y).sum()
+"""
 
 RIGHT = {
     "another way to the same weights": ("01", 1, STEPS),
@@ -67,28 +85,9 @@ full_weights = lambda depthwise, pointwise: torch.einsum(
 )
 """),
     "by scipy": ("08", 2, INTERVAL),
-    "by ranks": ("10", 1, """
-values = sorted(accuracies)
-weight = 1
-best_of_five = total = 0
-for rank in range(4, 20):
-    best_of_five, total = best_of_five + weight * values[rank], total + weight
-    weight = weight * (rank + 1) // (rank - 3)
-best_of_five /= total
-typical, best_of_all = sum(values) / 20, values[-1]
-"""),
-    "by scipy's t": ("10", 2, """
-from scipy import stats
-low, high = stats.t.interval(0.95, degrees, ours.mean(), s * (1 + 1 / len(ours)) ** 0.5)
-words = "compatible with our runs"
-"""),
+    "by scipy's t": ("10", 2, PREDICTION),
     "in numbers": ("11", 1, "first, second, hidden = 160_000, 294_912, 65_536"),
-    "by scipy's interval": ("11", 2, """
-from scipy import stats
-each = faster / published
-ratio = each.mean()
-low, high = stats.t.interval(0.95, len(each) - 1, ratio, stats.sem(each))
-"""),
+    "by scipy's interval": ("11", 2, RATIO),
     "another class in doubt": ("12", 1, """
 of_three = torch.tensor([[0.4, 0.35, 0.25], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]])
 of_three[2] += torch.tensor([0.01, -0.01, 0.0])
@@ -100,20 +99,7 @@ def flattery(trials, folds):
 fewest = next(n for n in range(1, 20) if flattery(12, n) < 0.05)
 """),
     "in figures": ("13", 1, "shared, own, most_uses = 646, 1_710, 16"),
-    "a fitted line": ("13", 2, """
-def slant(image):
-    rows, columns = image.nonzero().T
-    y, x, ink = rows.double(), columns.double(), image[rows, columns].double()
-    design = torch.stack([y, torch.ones_like(y)], dim=1) * ink.sqrt()[:, None]
-    return torch.linalg.lstsq(design, x[:, None] * ink.sqrt()[:, None]).solution[0, 0]
-"""),
-    "by sums": ("14", 1, """
-def calibration_error(confidence, is_right, bins=15):
-    gaps = torch.zeros(bins).index_add(
-        0, (confidence * bins).long().clamp(max=bins - 1), is_right.float() - confidence
-    )
-    return gaps.abs().sum() / len(confidence)
-"""),
+    "by moments": ("13", 2, MOMENTS),
     "by trying all": ("14", 2, """
 threshold = min(t for t in sure[~is_correct].tolist() if (~is_correct & (sure > t)).sum() <= 3)
 refused = 1 - (sure > threshold).double().mean().item()

@@ -94,6 +94,7 @@ def test_a_run_takes_its_threads_and_its_own_kind_of_batches(tiny, synthetic, mo
     before = torch.get_num_threads()
     run = fit(replace(tiny, batches=batches), synthetic.first(64), threads=2)
     assert set(threads) == {2} and run.machine["threads"] == 2 and made == [2]
+    assert torch.get_num_threads() == before
     threads.clear()
     find(tiny, synthetic, steps=2)
     assert set(threads) == {1} and torch.get_num_threads() == before
@@ -204,7 +205,8 @@ def test_an_interruption_keeps_the_finished_epochs_and_is_no_result(
 def test_a_loss_that_is_no_number_stops_the_run(tiny, synthetic):
     wild = replace(tiny, name="00-wild", optimizer=SGD(1e12), schedule=Constant())
     with pytest.raises(FloatingPointError, match="of '00-wild' became .* in epoch 1: the learning"):
-        fit(wild, synthetic)
+        fit(wild, synthetic, threads=2)
+    assert torch.get_num_threads() == 1  # put back whatever happens
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
