@@ -62,6 +62,14 @@ def test_what_is_missing_is_told(record):
         difference(find("S0-6"))
 
 
+def test_a_recipe_with_two_names_counts_once_and_a_cut_log_is_compared_where_it_ends(record):
+    """S3-3 and S3-x5 are one recipe: equal seeds give equal runs."""
+    for name in ("S3-x5", "S3-3"):
+        record(name, 40, 60)
+    assert comparison.pooled_deviation()[1] == 1
+    assert difference(find("S3-3")).mean == pytest.approx(0.5 - 0.9941)  # after epoch 12 of 15
+
+
 # ---- figures ------------------------------------------------------------------------------------
 
 

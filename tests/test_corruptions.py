@@ -29,8 +29,9 @@ def test_a_neutral_strength_changes_nothing_and_more_of_it_more(name, digits):
     assert torch.equal(images, before)
 
 
-def test_neighbours_are_shifted_to_the_right_down_left_and_up(digits):
-    image, places = digits.test_images[:1], [(0, 2), (2, 0), (0, -2), (-2, 0)]
+def test_neighbours_are_shifted_to_the_right_down_left_and_up():
+    image, places = torch.zeros(1, 1, 28, 28, dtype=torch.uint8), [(0, 2), (2, 0), (0, -2), (-2, 0)]
+    image[..., 7:21, 12:16] = 255
     shifted = corruptions.shifted(image.expand(4, -1, -1, -1), 2)
     for each, place in zip(shifted, places, strict=True):
         assert torch.equal(each, image[0].roll(place, (1, 2)))
