@@ -88,14 +88,6 @@ def test_other_weights_are_measured_anew_and_replace_the_old_rows(trained, monke
     assert set(kept["weights"][kept["recipe"] == "00-tiny"]) == set(second["weights"])
 
 
-def test_a_damaged_file_is_named(results):
-    results.mkdir()
-    for content in ("", "[1]", '[{"recipe": "06-one-cycle"}]'):
-        (results / "corruptions.json").write_text(content)
-        with pytest.raises(ValueError, match="corruptions.json has no table of measurements"):
-            corruptions.recorded()
-
-
 def test_the_committed_table_is_of_the_committed_weights(committed):
     table = corruptions.recorded()
     assert not table.duplicated(["recipe", "seed", "corruption", "strength"]).any()

@@ -129,14 +129,10 @@ def measured(
 
 
 def recorded() -> pd.DataFrame:
-    """What results/corruptions.json has; ValueError if it is damaged."""
+    """What results/corruptions.json has."""
     path = machine.results_folder() / "corruptions.json"
-    if not path.exists():
-        return pd.DataFrame(columns=COLUMNS)
-    try:
-        return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))[COLUMNS]
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{path} has no table of measurements, delete it: {error}") from None
+    text = path.read_text(encoding="utf-8") if path.exists() else "[]"
+    return pd.DataFrame(json.loads(text), columns=COLUMNS)
 
 
 def record(table: pd.DataFrame) -> None:
