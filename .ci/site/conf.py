@@ -22,7 +22,7 @@ ADDED = {
 }
 
 project = html_title = "MNIST, change by change"
-root_doc = "README"
+root_doc, author = "README", ""  # no line about an author at the foot
 include_patterns = ["README.md", "C*.md", "docs/*.md", "notebooks/[0-9]*.ipynb"]
 exclude_patterns = [".*", "results", "short", "my-results", "site", "build"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-mathjax-offline"]
