@@ -15,7 +15,7 @@ SIDE, BOX, CENTRE = 28, 20, 14  # pixels: an image, the box of its digit, its ce
 LARGEST_SIDE, ENOUGH_SIDE = 4_096, 640  # pixels: accepted, and left after the reduction
 LEAST_CONTRAST = 26  # distance in RGB between ink and paper; 15 shades of grey
 # parts of the contrast: joins strokes; is no ink among much of its like; is ink
-FAINT, WEAK, STRONG = 0.2, 0.45, 0.6
+FAINT, WEAK, STRONG = 0.1, 0.45, 0.6
 
 
 class NotADigit(ValueError):
@@ -213,7 +213,7 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     thickness = 2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max()
     # a digit may touch a side or fill its picture; what spans it otherwise goes on outside
     is_edge = 1 in (shares := np.divide(mask.shape, pieces.shape)) and shares.min() < 0.4
-    if is_edge or max(mask.shape) < max(8, 1.5 * thickness) or mask.shape[1] > 2 * len(mask):
+    if is_edge or max(mask.shape) < max(8, 1.5 * thickness) or mask.shape[1] > 2.1 * len(mask):
         raise NotADigit("That is a dot or a line: draw one digit, upright, with paper around it.")
     holes = np.bincount(ndimage.label(np.pad(~mask, 1, constant_values=True))[0].ravel())[2:]
     if mask.sum() > 0.62 * max(mask.shape) ** 2 or (holes > thickness**2).sum() > 3:
