@@ -185,7 +185,13 @@ def test_offline_the_error_names_places_files_and_ways_out(raw, tmp_path, monkey
     monkeypatch.setenv("MNIST_MIRROR", str(tmp_path / "missing"))
     with pytest.raises(ConnectionError) as raised:
         load_mnist(tmp_path / "root")
-    parts = [*FILES, str(raw), "http://127.0.0.1:9/", "MNIST_MIRROR", str(tmp_path / "missing")]
+    parts = [
+        *FILES,
+        str(raw),
+        "http://127.0.0.1:9/train-images",
+        "MNIST_MIRROR",
+        str(tmp_path / "missing"),
+    ]
     assert all(part in str(raised.value) for part in parts)
     assert not [*raw.glob("*-ubyte")]
 
