@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mnist_lib.engine.machine import DEFAULT_SEED, PROJECT
-from mnist_lib.experiments.drawing import LARGEST_SIDE, NotADigit, to_digit
+from mnist_lib.experiments.drawing import NotADigit, to_digit
 from mnist_lib.journey import ONE_CYCLE
 from mnist_lib.records import load_checkpoint
 from mnist_lib.train import predict
@@ -116,7 +116,7 @@ def test_proportions_are_kept():
 def test_digits_of_mnist_drawn_anywhere_are_read_nearly_as_well_as_themselves(digits, monkeypatch):
     """1,000 of the 10,000; a third each on a pad, dark on light and light on dark.
 
-    At most 0.3 points are lost: some 5s have a bar that stands too far from the rest.
+    Over all 10,000 digits 0.01 points are lost; here two digits may be.
     """
     monkeypatch.setenv("MNIST_LIB_RESULTS", str(PROJECT / "results"))
     network, rng = load_checkpoint(ONE_CYCLE, DEFAULT_SEED), np.random.default_rng(1)
@@ -126,7 +126,7 @@ def test_digits_of_mnist_drawn_anywhere_are_read_nearly_as_well_as_themselves(di
     drawn = torch.from_numpy(np.stack([*map(read_or_blank, pictures)]))[:, None]
     own, again = (predict(network, each).argmax(1) == labels for each in (images, drawn))
     again &= drawn.flatten(1).amax(1) > 0  # a refused picture is read wrongly
-    assert again.float().mean() >= own.float().mean() - 0.003, (again.sum(), own.sum())
+    assert again.sum() >= own.sum() - 2
 
 
 def test_place_and_size_do_not_matter():
@@ -256,8 +256,27 @@ def test_dots_lines_and_filled_shapes_are_refused():
     assert "full" in refusal(grid)
 
 
-def test_too_large_a_picture():
-    assert "too large" in refusal(np.zeros((2, LARGEST_SIDE + 1), np.uint8))
+def test_a_picture_of_many_megapixels_is_read():
+    assert_same(on_paper(ink_of(FOUR, 3000, 300, 560, 360, (4000, 5000))), ink_of(FOUR))
+
+
+def test_a_bar_above_is_a_part_of_the_digit_and_a_line_below_is_none():
+    foot = [[(0.2, 0.4), (0.9, 0.5), (0.8, 0.9), (0.1, 1.0)]]
+    bar, line = [[(0.2, 0.0), (0.9, 0.0)]], [[(0.0, 1.3), (1.0, 1.3)]]
+    for colours in ((WHITE, BLACK), (BLACK, WHITE)):
+        found = to_digit(on_paper(ink_of(bar + foot), *colours))
+        assert found[4:7].max() > 200 and not found[8:10].any()
+        assert_same(on_paper(ink_of(foot + line), *colours), ink_of(foot))
+
+
+def test_a_bold_8_is_no_sheet():
+    ring = np.linspace(0, 2 * np.pi, 40)
+    upper, lower = (
+        [(0.5 + 0.28 * np.sin(t), y - 0.22 * np.cos(t)) for t in ring] for y in (0.24, 0.72)
+    )
+    found = to_digit(on_pad(ink_of([upper, lower], 200, 50)))
+    assert found[4:24, 14].max() > 200 and found[7:21].any(1).all()
+    assert found[8:11, 13:16].min() < 100 and found[17:20, 13:16].min() < 100
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from contextlib import suppress
 import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 SIDE, BOX, CENTRE = 28, 20, 14  # pixels: an image, the box of its digit, its centre of mass
-LARGEST_SIDE, ENOUGH_SIDE = 4_096, 640  # pixels: accepted, and left after the reduction
+ENOUGH_SIDE = 640  # pixels that a large picture is reduced to
 LEAST_CONTRAST = 26  # distance in RGB between ink and paper; 15 shades of grey
 # parts of the contrast: joins strokes; is no ink among much of its like; is ink
 FAINT, WEAK, STRONG = 0.1, 0.45, 0.6
@@ -54,7 +55,6 @@ def checked(picture: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: This is no picture.
-        NotADigit: It is too large.
     """
     picture = np.asarray(picture)
     # a float picture with NaN or numbers outside of 0..1 stays float, and is refused below
@@ -62,10 +62,8 @@ def checked(picture: np.ndarray) -> np.ndarray:
         picture = np.rint(picture * 255).astype(np.uint8)
     has_shape = picture.ndim > 1 and picture.shape[2:] in ((), (3,), (4,)) and picture.size
     if picture.dtype != np.uint8 or not has_shape:
-        kind = f"{picture.dtype} {picture.shape}"
-        raise ValueError(f"a picture is uint8 or float 0..1; grey, RGB or RGBA; not {kind}")
-    if max(picture.shape) > LARGEST_SIDE:
-        raise NotADigit(f"The picture is too large: use at most {LARGEST_SIDE:,} pixels a side.")
+        needed = "uint8 or float 0..1; grey, RGB or RGBA"
+        raise ValueError(f"a picture is {needed}; not {picture.dtype} {picture.shape}")
     image = Image.fromarray(picture).convert("RGBA")
     return np.asarray(image.reduce(-(-max(image.size) // ENOUGH_SIDE)), np.float32)
 
@@ -176,18 +174,19 @@ def find_sheet(pieces: np.ndarray) -> np.ndarray:
     It is convex, and the main piece is a part of it or lies on it.
     """
     whole = main_first(ndimage.binary_fill_holes(pieces), pieces == 1) == 1
-    hole, shape = whole & (pieces == 0), compactness(whole)
+    hole, box = whole & (pieces == 0), whole[box_of(whole)]
+    is_convex = min(box.shape) > 8 and box.sum() > 0.95 * ConvexHull(np.argwhere(box)).volume
     part = 1 - hole.sum() / whole.sum()
+    # the stroke of a 0 fills a part between these two, or its hole is like a 1 on a round sheet
+    most = 0.98 if hole.any() and compactness(whole) > 12.2 and compactness(hole) > 7 else 0.8
     if part < 0.5:  # a frame; what lies in it is a part of its hole
         whole = ndimage.binary_fill_holes(main_first(hole, whole) == 1)
-    # the stroke of a 0 fills a part between these two, or its hole is like a 1 on a round sheet
-    most = 0.98 if shape > 12.2 and hole.any() and compactness(hole) > 7 else 0.8
-    is_sheet = shape > 11.6 and not (0.5 <= part <= most or rim_of(whole).any())
+    is_sheet = is_convex and not (0.5 <= part <= most or rim_of(whole).any())
     return ndimage.binary_erosion(whole & is_sheet, iterations=max(2, max(whole.shape) // 60))
 
 
 def compactness(mask: np.ndarray) -> float:
-    """Area by spread: 12 for a rectangle, 12.6 for an ellipse, below 11.6 unless it is convex."""
+    """Area by spread: 12 for a rectangle, 12.6 for an ellipse, the less the longer its outline."""
     # a pixel has a spread of its own, 1 / 12
     return mask.sum() / np.linalg.det(np.cov(*np.nonzero(mask), bias=True) + np.eye(2) / 12) ** 0.5
 
@@ -204,7 +203,8 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     weak = min(np.percentile(np.where(distances > 3 * reach, strength, 0), 99), WEAK)
     # a gap may be three times as wide where there is faint ink
     near = distances <= reach * np.where(strength > weak + FAINT, 3, 1)
-    group = main_first(near, pieces == 1) == 1
+    near = ndimage.label(near, np.ones((3, 3)))[0]
+    group = np.isin(near, near[(pieces == 1) | flat_parts(pieces)])
     others = [box for box in ndimage.find_objects(np.where(group, 0, pieces)) if box]
     mask = group & (pieces > 0)
     mask = mask[box_of(mask)]
@@ -213,13 +213,30 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     thickness = 2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max()
     # a digit may touch a side or fill its picture; what spans it otherwise goes on outside
     is_edge = 1 in (shares := np.divide(mask.shape, pieces.shape)) and shares.min() < 0.4
-    if is_edge or max(mask.shape) < max(8, 1.5 * thickness) or mask.shape[1] > 2.1 * len(mask):
+    if is_edge or max(mask.shape) < max(8, 1.5 * thickness) or mask.shape[1] > 2.5 * len(mask):
         raise NotADigit("That is a dot or a line: draw one digit, upright, with paper around it.")
     holes = np.bincount(ndimage.label(np.pad(~mask, 1, constant_values=True))[0].ravel())[2:]
     if mask.sum() > 0.62 * max(mask.shape) ** 2 or (holes > thickness**2).sum() > 3:
         raise NotADigit("That is too full for a digit: draw one, with few strokes.")
     ink = np.clip((strength - weak) / (1 - 1.5 * weak), 0, 1) * group
     return ink[box_of(ink > 0.1)]
+
+
+def flat_parts(pieces: np.ndarray) -> np.ndarray:
+    """Where flat pieces lie above or below the main one, such as the bar of a 5: bool (h, w).
+
+    A low piece below it may be a line under the digit, so it is none of its parts.
+    """
+    main, parts = pieces == 1, np.zeros(pieces.shape, bool)
+    away, size = ndimage.distance_transform_edt(~main), np.array(pieces[box_of(main)].shape)
+    for number in np.unique(pieces[pieces > 1]):
+        piece = pieces == number
+        height, width = piece[box_of(piece)].shape
+        is_above = np.nonzero(piece)[0].mean() < np.nonzero(main)[0].mean()
+        is_flat = width > 1.2 * height and (is_above or height > 0.3 * size[0])
+        if is_flat and piece.sum() > 0.15 * main.sum() and away[piece].min() < 0.43 * size.max():
+            parts |= piece
+    return parts
 
 
 def cut_out(colours: np.ndarray, mask: np.ndarray) -> np.ndarray:
