@@ -229,12 +229,13 @@ def flat_parts(pieces: np.ndarray) -> np.ndarray:
     """
     main, parts = pieces == 1, np.zeros(pieces.shape, bool)
     away, size = ndimage.distance_transform_edt(~main), np.array(pieces[box_of(main)].shape)
-    for number in np.unique(pieces[pieces > 1]):
+    counts = np.bincount(pieces.ravel())
+    for number in 2 + np.flatnonzero(counts[2:] > 0.15 * counts[1]):
         piece = pieces == number
         height, width = piece[box_of(piece)].shape
         is_above = np.nonzero(piece)[0].mean() < np.nonzero(main)[0].mean()
         is_flat = width > 1.2 * height and (is_above or height > 0.3 * size[0])
-        if is_flat and piece.sum() > 0.15 * main.sum() and away[piece].min() < 0.43 * size.max():
+        if is_flat and away[piece].min() < 0.43 * size.max():
             parts |= piece
     return parts
 

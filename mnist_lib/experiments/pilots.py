@@ -137,21 +137,20 @@ AT_MOST_1000 = [TINY, TINY_GENTLER]
 # ---- SiLU and blurred pooling, in networks of three sizes ----------------------------------------
 
 
-def smooth(base: Recipe, name: str, change: str, network=None, **parts) -> Recipe:
+def smoothed(base: Recipe, name: str, change: str, network=None, **parts) -> Recipe:
     """A recipe with the parts of `small_networks.smooth` in its network, or in another one."""
     made = partial(networks.smooth, network or base.network, **parts)
     return base.but(name, change, network=made)
 
 
-SILU = smooth(MILD, "12-silu", "SiLU in place of ReLU")
-BLURRED = smooth(MILD, "12-blurred", "pooling blurred by 1-2-1", silu=False, blur=(1, 2, 1))
-SMOOTH = smooth(MILD, "12-smooth", "SiLU, pooling blurred by 1-2-1", blur=(1, 2, 1))
-SMOOTH_2000 = smooth(FASTER, "13-smooth", "SiLU, blurred by 1-4-6-4-1", blur=(1, 4, 6, 4, 1))
-SMOOTH_1000 = smooth(
+SILU = smoothed(MILD, "12-silu", "SiLU in place of ReLU")
+BLURRED = smoothed(MILD, "12-blurred", "pooling blurred by 1-2-1", silu=False, blur=(1, 2, 1))
+SMOOTH = smoothed(MILD, "12-smooth", "SiLU, pooling blurred by 1-2-1", blur=(1, 2, 1))
+SMOOTH_2000 = smoothed(FASTER, "13-smooth", "SiLU, blurred by 1-4-6-4-1", blur=(1, 4, 6, 4, 1))
+SMOOTH_1000 = smoothed(
     TINY, "13-tiny-smooth", "SiLU, blurred by 1-2-1, 14 channels, weights shared by five",
     partial(tiny, width=14, uses=5), blur=(1, 2, 1),
 )  # fmt: skip
-SMOOTHER = [MILD, SILU, BLURRED, SMOOTH, SMOOTH_2000, SMOOTH_1000]
 
 # ---- registered: all 60,000 digits train, since nothing is left to choose ------------------------
 

@@ -98,8 +98,8 @@ class BlurredPooling(nn.Module):
         super().__init__()
         self.maximum = nn.MaxPool2d(2, stride=1)
         self.pad = nn.ReflectionPad2d(len(kernel) // 2)
-        self.register_buffer("kernel", torch.outer(torch.tensor(kernel), torch.tensor(kernel)))
-        self.kernel = self.kernel / self.kernel.sum()
+        line = torch.tensor(kernel) / sum(kernel)
+        self.register_buffer("kernel", torch.outer(line, line))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, c, h, w) to (n, c, h / 2, w / 2)."""

@@ -212,7 +212,7 @@ def accuracy_against_seconds(recipes: list[Recipe], goal: float) -> Figure:
 
 
 def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
-    """SOONER's seconds beside whole trainings of tutorials, from benchmarks/to_target.py.
+    """SOONER's seconds beside those of a tutorial's training, from benchmarks/to_target.py.
 
     Returns:
         One row a published system: the plain loop and SOONER in seconds (medians over rounds), and
