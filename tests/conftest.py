@@ -1,8 +1,10 @@
 """What the tests share: real and made-up digits, a tiny recipe, a results folder of their own."""
 
+import os
 import shutil
 import signal
 from contextlib import suppress
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -28,14 +30,14 @@ torch.set_num_threads(1)  # on sets this small, more threads only wait for each 
 
 
 @pytest.fixture(autouse=True)
-def results(tmp_path, monkeypatch):
+def results(tmp_path):
     """A results folder of the test's own, full-length runs and no live progress."""
     folder = tmp_path / "results"
-    monkeypatch.setenv("MNIST_LIB_RESULTS", str(folder))
-    monkeypatch.setenv("MNIST_LIB_LIVE", "0")
-    for variable in ("MNIST_LIB_SHORT", "MNIST_LIB_RENEW"):
-        monkeypatch.delenv(variable, raising=False)
-    return folder
+    # commands set variables, too: left behind, they would reach the pages in the same process
+    with patch.dict(os.environ, MNIST_LIB_RESULTS=str(folder), MNIST_LIB_LIVE="0"):
+        for variable in ("MNIST_LIB_SHORT", "MNIST_LIB_RENEW"):
+            os.environ.pop(variable, None)
+        yield folder
 
 
 @pytest.fixture
