@@ -28,7 +28,7 @@ OFFERED = {
     "results": "Claims Effect claim effect exercise finals interval ledger mean_and_deviation "
     "pilots recheck verdict",
     "summary": "count_parameters layer_table receptive_field",
-    "train": "evaluate find_learning_rate fit predict rate_of_lowest_loss train_epoch train_step",
+    "train": "evaluate fit predict train_epoch train_step",
 }
 HOME = {name: module for module, names in OFFERED.items() for name in names.split()}
 MODULES = ("experiments", "journey", "models", "visualize")

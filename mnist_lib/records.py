@@ -17,7 +17,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
-from mnist_lib.engine.machine import is_short, output_folder, results_folder, write_atomically
+from mnist_lib.engine.machine import (
+    accelerate,
+    is_short,
+    output_folder,
+    results_folder,
+    write_atomically,
+)
 from mnist_lib.recipes import Recipe
 
 HOW_TO_MAKE = "save(fit(recipe, digits, seed)) makes one, and so does python -m mnist_lib sweep"
@@ -269,7 +275,7 @@ def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn
         for record in records_of(recipe, place):
             path = path_of(record, place).with_suffix(".pt")
             if record["seed"] == seed and path.exists():
-                return with_weights(recipe.new_network(seed), path)
+                return accelerate(with_weights(recipe.new_network(seed), path), "cpu")
     raise FileNotFoundError(f"no checkpoint of '{recipe.name}' with seed {seed}: {HOW_TO_MAKE}")
 
 

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -215,54 +213,3 @@ def evaluation_batches(digits: Digits, device: str) -> dict[str, Batches]:
 def clean_batches(images, labels, device: str | torch.device = "cpu") -> Batches:
     """All images as they are and in their order, in batches as large as is fast."""
     return Batches(images, labels, min(EVALUATION_BATCH, len(labels)), device=device)
-
-
-def find_learning_rate(
-    recipe: Recipe,
-    digits: Digits,
-    seed: int = 1,
-    device: str = "auto",
-    lowest: float = 1e-4,
-    highest: float = 10.0,
-    steps: int = 300,
-    smoothing: float = 0.9,
-) -> pd.DataFrame:
-    """Train a new network while the learning rate grows from step to step (Smith 2015).
-
-    It uses training images only and leaves nothing behind: the run that follows starts afresh.
-
-    Args:
-        recipe, digits, seed, device: as for `fit`.
-        lowest, highest: learning rates of the first and the last step, on a geometric scale.
-        steps: at most, and at most one epoch.
-        smoothing: weight of the past in the running mean of the loss, without bias at the start.
-
-    Returns:
-        Table of learning_rate and smoothed training loss. It ends early once the loss is four
-        times its lowest value or no number any more.
-    """
-    device, rows, mean = machine.choose_device(device), [], 0.0
-    machine.check_count("seed", seed, lowest=0)
-    with machine.use_threads(1), machine.seeded(seed, device):
-        batches = training_batches(recipe, digits, seed, device)
-        recipe.check(batches.count)
-        model = machine.accelerate(recipe.new_network(seed), device).train()
-        optimizer = recipe.optimizer.build(model)
-        rates = np.geomspace(lowest, highest, min(steps, len(batches))).tolist()
-        for step, (rate, (x, y)) in enumerate(zip(rates, batches, strict=False), start=1):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            _, loss = train_step(model, x, y, optimizer)
-            mean = smoothing * mean + (1 - smoothing) * loss.item()
-            smoothed = mean / (1 - smoothing**step)
-            if not np.isfinite(smoothed):
-                break
-            rows.append({"learning_rate": rate, "loss": smoothed})
-            if smoothed > 4 * min(row["loss"] for row in rows):
-                break
-    return pd.DataFrame(rows)
-
-
-def rate_of_lowest_loss(table: pd.DataFrame) -> float:
-    """The rate at which the smoothed loss was lowest: above it the training gets worse."""
-    return float(table.loc[table["loss"].idxmin(), "learning_rate"])

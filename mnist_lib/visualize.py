@@ -141,14 +141,3 @@ def compare_curves(*recipes: Recipe, column: str = "validation_accuracy") -> Fig
     axis.set_title(f"{column.split('_')[0]} error: mean and range over seeds", fontsize=10)
     axis.legend(fontsize=10)
     return figure
-
-
-def show_learning_rates(rates: dict[str, Sequence[float]], steps_per_epoch: int) -> Figure:
-    """Learning rate after each step of one or several schedules."""
-    figure, axis = new_figure(5.4, 2.9)
-    for label, values in rates.items():
-        axis.plot(np.arange(len(values)) / steps_per_epoch, values, label=label)
-    axis.set(xlabel="epoch", ylabel="learning rate")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=10)
-    return figure

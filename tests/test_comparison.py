@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 from made_up import finished
@@ -11,7 +10,6 @@ from mnist_lib.engine.machine import PROJECT
 from mnist_lib.experiments import comparison, figures, find
 from mnist_lib.experiments.comparison import difference, facts
 from mnist_lib.experiments.systems import SYSTEMS
-from mnist_lib.journey import PLAIN, SMALL
 from mnist_lib.records import save
 from mnist_lib.results import NoRecords
 from mnist_lib.summary import count_parameters
@@ -88,21 +86,3 @@ def test_small_networks_of_others_are_as_their_sources_say():
         fact = facts()[claim.source]
         assert claim.parameters == fact["parameters"]
         assert claim.test_accuracy in (fact["claimed_test_accuracy"], *fact["log_test_accuracy"])
-
-
-def test_the_journey_is_a_line_through_its_recorded_steps_beside_the_systems(record):
-    record("01-plain", 100, 100)
-    record("08-small", 60, 60)
-    (axis,) = figures.accuracy_against_parameters([PLAIN, find("06-one-cycle"), SMALL]).axes
-    (line,) = [line for line in axis.lines if len(line.get_xdata()) == 2]
-    assert line.get_ydata().tolist() == pytest.approx([1.0, 0.6])
-    named = {text.get_text() for text in axis.texts}
-    assert {"S0-6", "S1", "S3-x5", "S4-6", "01-plain", "08-small"} <= named
-
-
-def test_runs_are_shown_beside_the_log_of_the_source(record):
-    record("S0-6", 50)
-    (axis,) = figures.against_log(find("S0-6")).axes
-    (log,) = [line for line in axis.lines if line.get_label() == "log of the source"]
-    expected = 100 - 100 * np.array(facts()["S0-6"]["log_test_accuracy"])
-    np.testing.assert_allclose(log.get_ydata(), expected)

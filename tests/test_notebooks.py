@@ -15,7 +15,7 @@ from mnist_lib.train import fit
 
 # what differs from run to run, or from machine to machine
 VARIES = re.compile(
-    r"\bfit\(|\btrain\(|find_learning_rate\(|verdict\(run\)|compare_speed|beside_tutorials"
+    r"\bfit\(|\btrain\(|verdict\(run\)|compare_speed|beside_tutorials"
     r'|"seconds"|relative_seconds|on seconds'
 )
 

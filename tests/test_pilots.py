@@ -81,7 +81,7 @@ def test_pilots_differ_in_one_setting_from_the_first_of_them(name):
     [
         (pilots.NETWORKS + pilots.BELOW_8000 + [pilots.ACCURATE], 7_999),
         (pilots.AT_MOST_2000 + [pilots.TWO_THOUSAND], 2_000),
-        (pilots.AT_MOST_1000 + [pilots.ONE_THOUSAND], 1_000),
+        (pilots.AT_MOST_1000 + [pilots.ONE_THOUSAND, pilots.ONE_THOUSAND_SMOOTH], 1_000),
     ],
 )
 def test_the_networks_are_small_enough(recipes, limit):

@@ -19,7 +19,7 @@ from mnist_lib.recipes import (
     StepDecay,
     learning_rates,
 )
-from mnist_lib.train import find_learning_rate, fit, predict
+from mnist_lib.train import fit, predict
 
 
 @pytest.fixture
@@ -180,14 +180,13 @@ WRONG_NETWORKS = {
 
 
 @pytest.mark.usefixtures("no_training")
-@pytest.mark.parametrize("train_it", [fit, find_learning_rate])
 @pytest.mark.parametrize("kind", WRONG_NETWORKS)
-def test_a_network_that_cannot_work_is_refused(tiny, synthetic, kind, train_it):
+def test_a_network_that_cannot_work_is_refused(tiny, synthetic, kind):
     """With the last batch of a run, which is here a single image."""
     network, message = WRONG_NETWORKS[kind]
     recipe = tiny.but("00-wrong", "a slip", network=network)
     with pytest.raises(ValueError, match=f"the network of '00-wrong' .*{message}"):
-        train_it(recipe, synthetic.first(33), device="cpu")
+        fit(recipe, synthetic.first(33), device="cpu")
 
 
 @pytest.mark.usefixtures("no_training")
@@ -256,6 +255,5 @@ def test_impossible_seeds_and_threads_are_refused(tiny, synthetic, wrong):
 @pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize("device", ["gpu", "tpu:0", "", "cuda:99", "cpu:banana"])
 def test_an_unknown_device_is_refused(tiny, synthetic, device):
-    for train_it in (fit, find_learning_rate):
-        with pytest.raises(ValueError, match=f"device '{device}' is not available here; choose"):
-            train_it(tiny, synthetic, device=device)
+    with pytest.raises(ValueError, match=f"device '{device}' is not available here; choose"):
+        fit(tiny, synthetic, device=device)

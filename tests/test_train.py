@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from made_up import without_seconds
@@ -21,10 +20,9 @@ from mnist_lib.augment import RandomAffine
 from mnist_lib.data import Batches
 from mnist_lib.recipes import SGD, Adam, Constant, StepDecay
 from mnist_lib.records import save
-from mnist_lib.train import evaluate, find_learning_rate, predict, rate_of_lowest_loss
+from mnist_lib.train import evaluate, predict
 
 fit = partial(train.fit, device="cpu", quiet=True)
-find = partial(find_learning_rate, device="cpu")
 
 
 def dropping() -> nn.Sequential:
@@ -95,9 +93,6 @@ def test_a_run_takes_its_threads_and_its_own_kind_of_batches(tiny, synthetic, mo
     run = fit(replace(tiny, batches=batches), synthetic.first(64), threads=2)
     assert set(threads) == {2} and run.machine["threads"] == 2 and made == [2]
     assert torch.get_num_threads() == before
-    threads.clear()
-    find(tiny, synthetic, steps=2)
-    assert set(threads) == {1} and torch.get_num_threads() == before
 
 
 # ---- what is measured ---------------------------------------------------------------------------
@@ -241,34 +236,3 @@ def test_one_line_an_epoch_stays_and_a_bar_shows_where_somebody_watches(
     accuracies = [f"{row['validation_accuracy']:.2%}" for row in run.history]
     assert LINE.findall(terminal.getvalue()) == accuracies
     assert ("step" in terminal.getvalue()) is has_bar
-
-
-# ---- the learning rate finder -------------------------------------------------------------------
-
-
-def test_the_loss_is_smoothed_without_bias_over_a_geometric_range(tiny, synthetic):
-    rough, smooth = (find(tiny, synthetic, highest=0.1, smoothing=part) for part in (0.0, 0.9))
-    np.testing.assert_allclose(smooth["learning_rate"], np.geomspace(1e-4, 1e-1, 20))
-    np.testing.assert_allclose(smooth["loss"], rough["loss"].ewm(alpha=0.1).mean(), rtol=1e-6)
-    few = find(tiny, synthetic, highest=0.1, steps=7)
-    np.testing.assert_allclose(few["learning_rate"], np.geomspace(1e-4, 1e-1, 7))
-    table = pd.DataFrame({"learning_rate": [0.01, 0.1, 1.0], "loss": [2.0, 0.5, 3.0]})
-    assert rate_of_lowest_loss(table) == 0.1
-
-
-@pytest.mark.parametrize("highest", [1e6, 1e30])
-def test_it_stops_when_the_loss_explodes(tiny, synthetic, highest):
-    table = find(tiny, synthetic, highest=highest, smoothing=0.5)
-    assert 1 < len(table) < 20 and np.isfinite(table["loss"]).all()
-    assert (table["loss"].iloc[:-1] <= 4 * table["loss"].iloc[:-1].cummin()).all()
-
-
-def test_it_repeats_with_its_seed_and_looks_at_training_images_only(tiny, synthetic):
-    recipe = replace(tiny, network=dropping)
-    state, first = torch.get_rng_state(), find(recipe, synthetic, seed=2)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.rand(1)
-    parts = ("validation_images", "validation_labels", "test_images", "test_labels")
-    training_only = replace(synthetic, **dict.fromkeys(parts))  # None: any use is an error
-    pd.testing.assert_frame_equal(find(recipe, training_only, seed=2), first)
-    assert not find(recipe, synthetic, seed=3).equals(first)

@@ -8,12 +8,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from textwrap import fill
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import nn
 
 from mnist_lib.augment import affine
@@ -23,7 +21,6 @@ from mnist_lib.experiments.calibration import calibration_error
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_checkpoint
 from mnist_lib.train import predict
-from mnist_lib.visualize import new_figure
 
 DIRECTIONS = torch.tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up
 
@@ -175,16 +172,3 @@ def values_at(table: pd.DataFrame, recipe: Recipe, level: tuple, column: str) ->
 
 
 # ---- figures ------------------------------------------------------------------------------------
-
-
-def show_corruptions(image: torch.Tensor) -> Figure:
-    """A row for each corruption of a digit (1, 28, 28): as it is, then at each strength."""
-    figure, axes = new_figure(5.25, 5.6, len(CORRUPTIONS), 5)
-    for row, (name, (apply, strengths)) in zip(axes, CORRUPTIONS.items(), strict=True):
-        for axis, strength in zip(row, sorted([NEUTRAL[name], *strengths]), strict=True):
-            digit = apply(image[None], strength)[0, 0]
-            axis.imshow(digit.numpy(), cmap="gray_r", vmin=0, vmax=255)
-            axis.set_title(f"{strength:g}", fontsize=10, pad=2)
-            axis.set(xticks=[], yticks=[])
-        row[0].set_ylabel(fill(name, 12), fontsize=10)
-    return figure

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 
 import pandas as pd
-from matplotlib.figure import Figure
 from torch import nn
 
 from mnist_lib.engine.machine import results_folder
@@ -16,7 +15,6 @@ from mnist_lib.models import average_and_classify, normalised
 from mnist_lib.recipes import Adam, OneCycle, Recipe
 from mnist_lib.records import NoRecords
 from mnist_lib.results import Effect, finals, interval, mean_and_deviation
-from mnist_lib.visualize import new_figure
 
 # ---- one epoch ----------------------------------------------------------------------------------
 
@@ -185,30 +183,6 @@ def compare_speed(recipes: list[Recipe]) -> pd.DataFrame:
             f"{part} accuracy": mean_and_deviation(runs[f"{part}_accuracy"]),
         }
     return pd.DataFrame(table).T.rename_axis("recipe")
-
-
-def accuracy_against_seconds(recipes: list[Recipe], goal: float) -> Figure:
-    """Test accuracy against seconds: each run, and per recipe mean ± standard deviation.
-
-    Args:
-        recipes: with recorded test accuracies.
-        goal: accuracy to reach, 0..1, as a line.
-    """
-    figure, axis = new_figure(5.4, 3.4)
-    for number, recipe in enumerate(recipes):
-        runs, colour = finals(recipe), f"C{number}"
-        seconds, accuracies = runs["seconds"], 100 * runs["test_accuracy"]
-        axis.plot(seconds, accuracies, ".", color=colour, alpha=0.4)
-        axis.errorbar(
-            seconds.mean(), accuracies.mean(), accuracies.std(), seconds.std(),
-            fmt="o", color=colour, capsize=3, label=recipe.name,
-        )  # fmt: skip
-    axis.axhline(100 * goal, color="black", linewidth=0.8, linestyle="--")
-    axis.set_xlim(left=0)
-    axis.set(xlabel="seconds of training and evaluation", ylabel="test accuracy in %")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=10)
-    return figure
 
 
 def beside_tutorials(device: str = "cpu") -> pd.DataFrame:
