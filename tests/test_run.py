@@ -16,8 +16,8 @@ import pytest
 from filelock import FileLock
 
 from mnist_lib.commands.arguments import parser
+from mnist_lib.commands.jobs import plan
 from mnist_lib.commands.main import main
-from mnist_lib.commands.run import plan
 from mnist_lib.engine.machine import output_folder
 
 KILLS = int(os.environ.get("MNIST_LIB_TEST_KILLS", "1"))  # 50 by hand
