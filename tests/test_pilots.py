@@ -106,6 +106,25 @@ def test_shared_weights_are_applied_with_a_normalisation_of_each_use(is_residual
     torch.testing.assert_close(shared(maps), expected)
 
 
+def test_blurred_pooling_halves_a_map_and_changes_less_when_strokes_move_by_a_pixel():
+    """The strokes of Zhang (2019), down the columns of a map; the rim has other neighbours."""
+    strokes = torch.tensor([0.0, 0, 1, 1]).repeat(4).expand(2, 3, 16, 16)
+    still, moved = (networks.BlurredPooling()(strokes.roll(n, 3))[..., 1:-1] for n in (0, 1))
+    assert still.shape == (2, 3, 8, 6) and still.unique().tolist() == [0.5, 1.0]
+    assert moved.unique().tolist() == [0.75]
+    plain = nn.MaxPool2d(2)
+    assert (plain(strokes) - plain(strokes.roll(1, 3))).abs().max() == 1
+
+
+def test_a_smooth_network_has_silu_and_blurred_pooling_and_as_many_parameters():
+    before, after = pilots.FIVE_USES.network(), pilots.SMOOTH_1000.network()
+    assert count_parameters(before) == count_parameters(after)
+    kinds = [type(layer) for layer in after.modules()]
+    assert nn.ReLU not in kinds and nn.SiLU in kinds and kinds.count(networks.BlurredPooling) == 1
+    operations = str(computation(pilots.SMOOTH_1000.network))
+    assert "= silu(" in operations and "= relu(" not in operations
+
+
 def test_the_early_family_holds_the_network_of_the_journey():
     assert computation(networks.early_pooling) == computation(models.normalised)
 

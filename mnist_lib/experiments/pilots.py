@@ -133,25 +133,10 @@ tiny = partial(deskewed, first=7, distinct=0, width=15)
 TINY = FASTER.but("13-tiny", "half the parameters: one layer less", network=tiny)
 TINY_GENTLER = TINY.but("13-tiny-gentler", GENTLER.change, augment=gentle)
 
-# ---- SiLU and blurred pooling, in networks of three sizes ----------------------------------------
-
-
-def smoothed(base: Recipe, name: str, change: str, **parts) -> Recipe:
-    """A recipe with the parts of `small_networks.smooth` in its network."""
-    return base.but(name, change, network=partial(networks.smooth, base.network, **parts))
-
-
-SILU = smoothed(MILD, "12-silu", "SiLU in place of ReLU")
-BLURRED = smoothed(MILD, "12-blurred", "pooling blurred by 1-2-1", silu=False, blur=(1, 2, 1))
-SMOOTH = smoothed(MILD, "12-smooth", "SiLU, pooling blurred by 1-2-1", blur=(1, 2, 1))
-SMOOTH_2000 = smoothed(FASTER, "13-smooth", "SiLU, blurred by 1-4-6-4-1", blur=(1, 4, 6, 4, 1))
-FIVE_USES = TINY.but(
-    "13-tiny-five", "14 channels, weights shared by five layers",
-    network=partial(tiny, width=14, uses=5),
-)  # fmt: skip
-SMOOTH_1000 = smoothed(
-    FIVE_USES, "13-tiny-smooth", "SiLU, pooling blurred by 1-2-1", blur=(1, 2, 1)
-)
+five_uses = partial(tiny, width=14, uses=5)
+smooth = partial(networks.smooth, five_uses)
+FIVE_USES = TINY.but("13-tiny-five", "14 channels, weights shared by five", network=five_uses)
+SMOOTH_1000 = FIVE_USES.but("13-tiny-smooth", "SiLU, pooling blurred by 1-2-1", network=smooth)
 AT_MOST_1000 = [TINY, TINY_GENTLER, FIVE_USES, SMOOTH_1000]
 
 # ---- registered: all 60,000 digits train, since nothing is left to choose ------------------------

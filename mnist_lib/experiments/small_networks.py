@@ -90,15 +90,14 @@ class BlurredPooling(nn.Module):
 
     Without the blur, a digit that moves by one pixel changes which numbers are left out.
 
-    Args:
-        kernel: of the blur along each axis, an odd count of numbers such as 1, 2, 1.
+    The blur has the weights 1, 2, 1 along each axis.
     """
 
-    def __init__(self, *kernel: int):
+    def __init__(self):
         super().__init__()
         self.maximum = nn.MaxPool2d(2, stride=1)
-        self.pad = nn.ReflectionPad2d(len(kernel) // 2)
-        line = torch.tensor(kernel) / sum(kernel)
+        self.pad = nn.ReflectionPad2d(1)
+        line = torch.tensor([1, 2, 1]) / 4
         self.register_buffer("kernel", torch.outer(line, line))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -108,23 +107,23 @@ class BlurredPooling(nn.Module):
         return F.conv2d(self.pad(self.maximum(images)), kernels, stride=2, groups=channels)
 
 
-def smooth(make: Callable[[], nn.Module], silu: bool = True, blur: tuple = ()) -> nn.Module:
+def smooth(make: Callable[[], nn.Module]) -> nn.Module:
     """A new network with SiLU in place of ReLU, and `BlurredPooling` in place of max pooling.
+
+    SiLU, x * sigmoid(x) (Elfwing, Uchibe & Doya 2018), has no corner.
 
     Args:
         make: makes the network.
-        silu: SiLU, x * sigmoid(x) (Elfwing, Uchibe & Doya 2018), has no corner.
-        blur: its kernel, such as (1, 2, 1); empty leaves the poolings as they are.
     """
     network = make()
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
-            if silu and isinstance(layer, nn.ReLU):
+            if isinstance(layer, nn.ReLU):
                 setattr(parent, name, nn.SiLU())
-            elif silu and isinstance(layer, WeightSharing):
+            elif isinstance(layer, WeightSharing):
                 layer.activate = F.silu
-            elif blur and isinstance(layer, nn.MaxPool2d):
-                setattr(parent, name, BlurredPooling(*blur))
+            elif isinstance(layer, nn.MaxPool2d):
+                setattr(parent, name, BlurredPooling())
     return network
 
 
