@@ -55,6 +55,10 @@ def test_affine_moves_as_torchvision_does(some, angle, shift_x, shift_y, magnifi
         torch.testing.assert_close(moved, theirs, atol=1e-3, rtol=0)
 
 
+def test_without_settings_nothing_moves(some):
+    torch.testing.assert_close(RandomAffine()(some, generator()), some, rtol=0, atol=1e-5)
+
+
 def test_each_image_has_its_own_parameters_and_a_shift_counts_widths():
     image = torch.zeros(2, 1, 28, 28)
     image[:, 0, 10, 5] = 1

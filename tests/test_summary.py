@@ -98,6 +98,16 @@ def test_any_stack_follows_the_recurrence(stack):
     assert list(table[["r", "n", "j"]].itertuples(index=False))[1:] == expected
 
 
+def test_layers_have_names_and_poolings_their_windows():
+    depthwise = nn.Conv2d(8, 8, 3, groups=8)
+    grouped = nn.Conv2d(8, 16, 1, groups=2)
+    pools = [nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(4), nn.AdaptiveAvgPool2d(1)]
+    table = receptive_field(nn.Sequential(nn.Conv2d(1, 8, 3), depthwise, grouped, *pools))
+    names = ["conv 1→8", "depthwise conv 8", "conv 8→16", "average pool"]
+    assert table["layer"].tolist() == names + 2 * ["global average pool"]
+    assert table[["k", "s", "n"]].values.tolist()[3:] == [[2, 2, 12], [3, 3, 4], [4, 4, 1]]
+
+
 @pytest.mark.parametrize(("padding", "p", "n"), [("same", 1, 28), ("valid", 0, 26)])
 def test_padding_may_be_given_by_name(padding, p, n):
     assert entries(nn.Sequential(conv(1, 4, 3, padding=padding))) == [(3, 1, p, 3, n, 1)]
