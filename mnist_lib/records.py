@@ -95,10 +95,13 @@ def save(run: Run) -> Path | None:
 
 
 def save_record(record: dict, weights: bytes, folder: Path) -> Path:
-    """Write a record and, if it saw test images, its checkpoint into a folder of results."""
+    """Write a record and its checkpoint into a folder of results.
+
+    The committed validation runs are many, and nothing needs their weights: these have none.
+    """
     text, path = json.dumps(record, indent=1, allow_nan=False) + "\n", path_of(record, folder)
     checked(text)
-    if record["sizes"]["test"]:
+    if record["sizes"]["test"] or folder != results_folder():
         write_atomically(path.with_suffix(".pt"), weights)
     write_atomically(path, text)  # last: where there is a record, the run is complete
     return path

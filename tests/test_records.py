@@ -73,13 +73,18 @@ def test_a_trained_run_keeps_its_fold_its_sizes_and_its_origin(tiny, synthetic):
     assert "validation_accuracy" not in record["history"][-1]
 
 
-def test_a_run_without_test_images_stands_apart_and_has_no_checkpoint(tiny, mine):
+def test_a_run_without_test_images_stands_apart_and_has_no_checkpoint_in_results(
+    tiny, mine, results, monkeypatch
+):
     path = save(validation_run(tiny, seed=3))
     assert path == mine / "validation" / "00-tiny" / "seed-3.json"
-    assert [file for file in mine.rglob("*") if file.is_file()] == [path]
     assert seeds_of(tiny) == [3] and records_of(tiny)[0]["sizes"]["test"] == 0
-    with pytest.raises(FileNotFoundError, match="no checkpoint of '00-tiny' with seed 3: save"):
-        load_checkpoint(tiny, seed=3)
+    assert len(load_checkpoint(tiny, seed=3).state_dict()) == 4
+    monkeypatch.setenv("MNIST_LIB_RENEW", "1")
+    path = save(validation_run(tiny, seed=4))
+    assert [file for file in results.rglob("*") if file.is_file()] == [path]
+    with pytest.raises(FileNotFoundError, match="no checkpoint of '00-tiny' with seed 4: save"):
+        load_checkpoint(tiny, seed=4)
 
 
 def test_a_run_that_repeats_a_committed_one_leaves_it_alone(tiny, results, mine, monkeypatch):

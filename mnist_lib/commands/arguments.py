@@ -26,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
     count, seed = whole_number(1), whole_number(0)
     several = {"nargs": "+", "type": seeds, "action": Flat, "metavar": "N"}
 
-    add = command("run", "Execute notebooks; their results go into my-results/.", "run 03 06")
+    add = command(
+        "run", "Execute notebooks and renew their pages; records go into my-results/.", "run 03 06"
+    )
     add("notebooks", nargs="*", metavar="NOTEBOOK", help="number, name or path; none: all")
     add("--system", nargs="+", metavar="ID", default=[], help="published systems, or all")
     add("--seeds", **several, help="such as 7 11-20; else the notebook's own")

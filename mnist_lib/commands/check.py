@@ -24,12 +24,14 @@ def check(options: argparse.Namespace) -> int:
         ValueError: for a file that does not load, or that has no such network.
     """
     network = network_in(options.file, options.network)
-    recipe, step = own_network.own_recipe(network, epochs=options.epochs), find(options.against)
+    recipe = own_network.own_recipe(network, options.file.stem, epochs=options.epochs)
+    step = find(options.against)
     remarks = own_network.check(recipe)
     print(remarks, flush=True)
     if any(remark.holds is False for remark in remarks):
         return 1
-    print(own_network.facts(recipe), flush=True)
+    size_and_epochs = own_network.rules(recipe)[:2]
+    print(own_network.facts(recipe), *size_and_epochs, sep="\n", flush=True)
     folds = 0 if options.no_train else options.folds
     print(own_network.report(own_network.train(recipe, folds, device=options.device), step))
     return 0

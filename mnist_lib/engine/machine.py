@@ -98,7 +98,9 @@ def choose_device(name: str = "auto") -> str:
     name = available[0] if name == "auto" else str(name)
     if name.split(":")[0] in available and works(name):
         return name
-    raise ValueError(f"device '{name}' is not available here; choose auto or {available}")
+    raise ValueError(
+        f"device '{name}' is not available here; choose auto or {', '.join(available)}"
+    )
 
 
 def works(device: str) -> bool:

@@ -35,9 +35,9 @@ def find(name: str):
     recipes = {recipe.name.lower(): recipe for recipe in all_recipes()}
     if name.lower() not in recipes:
         begin = [other for other in recipes if other.startswith(name.lower())]
-        near = begin or difflib.get_close_matches(name.lower(), recipes, n=5, cutoff=0.4)
+        near = begin or difflib.get_close_matches(name.lower(), recipes, n=5, cutoff=0.5)
         known = ", ".join(recipes[other].name for other in near[:5])
-        hint = f"near it are {known}" if known else "python -m mnist_lib systems lists the systems"
+        hint = f"near it are {known}" if known else "`ledger` and `systems` list them"
         raise ValueError(f"there is no recipe '{name}'; {hint}")
     return recipes[name.lower()]
 

@@ -37,14 +37,15 @@ ERRORS = {  # of PyTorch, and what to do
 }
 
 
-def own_recipe(network: Callable[[], nn.Module], **changes) -> Recipe:
+def own_recipe(network: Callable[[], nn.Module], file: str = "", **changes) -> Recipe:
     """A network of the reader's own with the training of step 06.
 
     Args:
         network: a class or function that makes it, without arguments.
+        file: a part of its name: the class is called Net in the files of many courses.
         changes: of the training, such as ``epochs=10`` or ``batch_size=64``.
     """
-    name = getattr(network, "__name__", "network").strip("_<>")
+    name = f"{file}-{getattr(network, '__name__', 'network')}".strip("-_<>")
     return BEST.but(f"my-{name}", "a network of your own", network=network, **changes)
 
 
