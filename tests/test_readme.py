@@ -22,7 +22,8 @@ OF_PAGE = {
     "05": "05-augmentation", "06": "06-one-cycle", "07": "07-wider", "08": "08-small",
     "11": "11-sooner", "12": "12-accurate", "13": "13-two-thousand",
 }  # fmt: skip
-ALSO = {"13": ["13-one-thousand", "13-one-thousand-smooth"]}  # shown on the same line of the table of pages
+# shown on the same line of the table of pages
+ALSO = {"13": ["13-one-thousand", "13-one-thousand-smooth"]}
 
 
 def text(name: str) -> str:
