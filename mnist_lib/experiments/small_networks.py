@@ -102,7 +102,7 @@ class BlurredPooling(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, c, h, w) to (n, c, h / 2, w / 2)."""
-        channels = images.shape[1]
+        channels = int(images.shape[1])  # a number, since an export cannot follow its origin
         kernels = self.kernel.expand(channels, 1, -1, -1)
         return F.conv2d(self.pad(self.maximum(images)), kernels, stride=2, groups=channels)
 
