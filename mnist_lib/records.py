@@ -278,18 +278,22 @@ def load_checkpoint(recipe: Recipe, seed: int, folder: Path | None = None) -> nn
         for record in records_of(recipe, place):
             path = path_of(record, place).with_suffix(".pt")
             if record["seed"] == seed and path.exists():
-                return accelerate(with_weights(recipe.new_network(seed), path), "cpu")
+                return with_weights(recipe.new_network(seed), path)
     raise FileNotFoundError(f"no checkpoint of '{recipe.name}' with seed {seed}: {HOW_TO_MAKE}")
 
 
 def with_weights(model: nn.Module, path: Path) -> nn.Module:
-    """The network with the weights of a file, in eval mode; ValueError for a damaged file."""
+    """The network with the weights of a file, on the CPU, in eval mode.
+
+    Raises:
+        ValueError: for a damaged file.
+    """
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # a damaged file can fail anywhere on its way through PyTorch
         reason = f"{path} holds no weights of this network ({type(error).__name__})"
         raise ValueError(f"{reason}: delete it and its record; {HOW_TO_MAKE}") from None
-    return model.eval()
+    return accelerate(model, "cpu").eval()
 
 
 # ---- registrations ------------------------------------------------------------------------------

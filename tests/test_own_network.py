@@ -255,3 +255,8 @@ def test_a_bad_file_gets_a_sentence(text, arguments, code, part, tmp_path, capsy
     assert main(["check", str(file), "--no-train", *arguments]) == code
     found = capsys.readouterr()
     assert part in found.out + found.err
+
+
+def test_a_recipe_is_named_by_its_file_and_network_in_letters_that_any_folder_may_have():
+    assert own_recipe(tiny_network).name == "my-tiny_network"
+    assert own_recipe(lambda: tiny_network(), "net").name == "my-net-lambda"

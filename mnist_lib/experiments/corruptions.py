@@ -169,6 +169,3 @@ def values_at(table: pd.DataFrame, recipe: Recipe, level: tuple, column: str) ->
     key = [recipe.name, *level]
     rows = table[(table[["recipe", "corruption", "strength"]] == key).all(axis=1)]
     return rows.set_index("seed")[column]
-
-
-# ---- figures ------------------------------------------------------------------------------------

@@ -45,8 +45,9 @@ def own_recipe(network: Callable[[], nn.Module], file: str = "", **changes) -> R
         file: a part of its name: the class is called Net in the files of many courses.
         changes: of the training, such as ``epochs=10`` or ``batch_size=64``.
     """
-    name = f"{file}-{getattr(network, '__name__', 'network')}".strip("-_<>")
-    return BEST.but(f"my-{name}", "a network of your own", network=network, **changes)
+    name = getattr(network, "__name__", "network").strip("_<>")
+    name = "-".join(filter(None, ["my", file, name]))
+    return BEST.but(name, "a network of your own", network=network, **changes)
 
 
 # ---- before any training ------------------------------------------------------------------------
