@@ -107,7 +107,10 @@ LATE = MILD.but("12-late", "four dense layers after a late pooling, deskewed", n
 MORE_STEPS = LATE.but(
     "12-more-steps", "batch size 64, the rate up to 0.25", batch_size=64, **one_cycle(0.25)
 )
-BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS]
+SMOOTH_06 = MILD.but(
+    "12-smooth", "SiLU, pooling blurred by 1-2-1", network=partial(networks.smooth, normalised)
+)
+BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS, SMOOTH_06]
 
 # ---- notebook 13: at most 2,000 parameters -------------------------------------------------------
 
@@ -125,7 +128,9 @@ SMALLER_BATCHES = FASTER.but("13-smaller-batches", "batch size 64", batch_size=6
 LATER = FASTER.but(
     "13-later", "pooled after the second layer", network=partial(deskewed_small, width=20)
 )
-AT_MOST_2000 = [FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
+blurred_2000 = partial(networks.smooth, deskewed, blur=(1, 4, 6, 4, 1))
+SMOOTH_2000 = FASTER.but("13-smooth", "SiLU, pooling blurred by 1-4-6-4-1", network=blurred_2000)
+AT_MOST_2000 = [FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER, SMOOTH_2000]
 
 # ---- notebook 13: at most 1,000 parameters -------------------------------------------------------
 
