@@ -10,7 +10,7 @@ from torch import nn
 
 from mnist_lib.augment import RandomAffine
 from mnist_lib.experiments import small_networks as networks
-from mnist_lib.journey import ONE_CYCLE, SMALL
+from mnist_lib.journey import ONE_CYCLE, SMALL, WIDER
 from mnist_lib.models import normalised, skeleton
 from mnist_lib.recipes import SGD, Constant, OneCycle, Recipe
 
@@ -148,7 +148,8 @@ AT_MOST_1000 = [TINY, TINY_GENTLER, FIVE_USES, SMOOTH_1000]
 
 ALL_DIGITS = {"change": "all 60,000 digits to learn from", "folds": 0}
 ACCURATE = MILD.but("12-accurate", **ALL_DIGITS)
+FOUR_THOUSAND = WIDER.but("13-four-thousand", **ALL_DIGITS)
 TWO_THOUSAND = FASTER.but("13-two-thousand", **ALL_DIGITS)
 ONE_THOUSAND = TINY.but("13-one-thousand", **ALL_DIGITS)
 ONE_THOUSAND_SMOOTH = SMOOTH_1000.but("13-one-thousand-smooth", **ALL_DIGITS)
-REGISTERED = [ACCURATE, TWO_THOUSAND, ONE_THOUSAND, ONE_THOUSAND_SMOOTH]
+REGISTERED = [ACCURATE, FOUR_THOUSAND, TWO_THOUSAND, ONE_THOUSAND, ONE_THOUSAND_SMOOTH]
