@@ -11,7 +11,7 @@ from torch import nn
 from mnist_lib.augment import RandomAffine
 from mnist_lib.experiments import small_networks as networks
 from mnist_lib.journey import ONE_CYCLE, SMALL, WIDER
-from mnist_lib.models import normalised, skeleton
+from mnist_lib.models import lean, normalised, skeleton
 from mnist_lib.recipes import SGD, Constant, OneCycle, Recipe
 
 
@@ -76,6 +76,13 @@ SECOND_08 = [
     pilot("08-batches-of-64", "batch size 64 in place of 128", SMALL, batch_size=64),
     pilot("08-weight-decay", "weight decay of 0.0005", SMALL, optimizer=DECAYED),
     pilot("08-no-augmentation", "no augmentation", SMALL, augment=None),
+]
+
+# ---- step 08: further widths, beside the 24, 20 and 16 channels of the journey, on its seeds ------
+
+WIDTHS = [
+    pilot("08-28-channels", "28 channels", SMALL, network=partial(lean, width=28)),
+    pilot("08-12-channels", "12 channels", SMALL, network=partial(lean, width=12)),
 ]
 
 # ---- first pilots of notebooks 12 and 13, on the first fold only ---------------------------------
