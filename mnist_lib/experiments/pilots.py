@@ -78,7 +78,7 @@ SECOND_08 = [
     pilot("08-no-augmentation", "no augmentation", SMALL, augment=None),
 ]
 
-# ---- step 08: further widths, beside the 24, 20 and 16 channels of the journey, on its seeds ------
+# ---- step 08: two widths beside the 24, 20 and 16 channels of the journey, with its seeds --------
 
 WIDTHS = [
     pilot("08-28-channels", "28 channels", SMALL, network=partial(lean, width=28)),
