@@ -90,15 +90,14 @@ class BlurredPooling(nn.Module):
 
     Without the blur, a digit that moves by one pixel changes which numbers are left out.
 
-    Args:
-        weights: of the blur along each axis, an odd number of them.
+    The blur has the weights 1, 2, 1 along each axis.
     """
 
-    def __init__(self, weights: tuple[int, ...] = (1, 2, 1)):
+    def __init__(self):
         super().__init__()
         self.maximum = nn.MaxPool2d(2, stride=1)
-        self.pad = nn.ReflectionPad2d(len(weights) // 2)
-        line = torch.tensor(weights) / sum(weights)
+        self.pad = nn.ReflectionPad2d(1)
+        line = torch.tensor([1, 2, 1]) / 4
         self.register_buffer("kernel", torch.outer(line, line))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -108,14 +107,13 @@ class BlurredPooling(nn.Module):
         return F.conv2d(self.pad(self.maximum(images)), kernels, stride=2, groups=channels)
 
 
-def smooth(make: Callable[[], nn.Module], blur: tuple[int, ...] = (1, 2, 1)) -> nn.Module:
+def smooth(make: Callable[[], nn.Module]) -> nn.Module:
     """A new network with SiLU in place of ReLU, and `BlurredPooling` in place of max pooling.
 
     SiLU, x * sigmoid(x) (Elfwing, Uchibe & Doya 2018), has no corner.
 
     Args:
         make: makes the network.
-        blur: the weights of the blur.
     """
     network = make()
     for parent in list(network.modules()):
@@ -125,7 +123,7 @@ def smooth(make: Callable[[], nn.Module], blur: tuple[int, ...] = (1, 2, 1)) -> 
             elif isinstance(layer, WeightSharing):
                 layer.activate = F.silu
             elif isinstance(layer, nn.MaxPool2d):
-                setattr(parent, name, BlurredPooling(blur))
+                setattr(parent, name, BlurredPooling())
     return network
 
 
