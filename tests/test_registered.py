@@ -189,7 +189,7 @@ def commit_all() -> None:
 def test_an_easier_target_is_found(clone, is_committed):
     test_no_registration_ever_changed(None)
     entries = json.loads((clone / FILE).read_text("utf-8"))
-    entries[-1]["target"]["mean_accuracy"] -= 0.001
+    entries[-1]["target"]["max_parameters"] += 1_000
     (clone / FILE).write_text(json.dumps(entries), encoding="utf-8")
     if is_committed:
         commit_all()
