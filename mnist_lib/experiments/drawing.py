@@ -62,8 +62,8 @@ def checked(picture: np.ndarray) -> np.ndarray:
         picture = np.rint(picture * 255).astype(np.uint8)
     has_shape = picture.ndim > 1 and picture.shape[2:] in ((), (3,), (4,)) and picture.size
     if picture.dtype != np.uint8 or not has_shape:
-        needed = "uint8 or float 0..1; grey, RGB or RGBA"
-        raise ValueError(f"a picture is {needed}; not {picture.dtype} {picture.shape}")
+        found = f"{picture.dtype} {picture.shape}"
+        raise ValueError(f"a picture is uint8 or float 0..1; grey, RGB or RGBA; not {found}")
     image = Image.fromarray(picture).convert("RGBA")
     return np.asarray(image.reduce(-(-max(image.size) // ENOUGH_SIDE)), np.float32)
 
@@ -103,8 +103,7 @@ def find_ink(colours: np.ndarray, least: float = LEAST_CONTRAST, sheets: int = 3
     if not (found := [each for each in found if each]):
         raise NotADigit("There is no ink to see: draw a digit from 0 to 9, with more contrast.")
     for _, pieces, contrast in found:
-        sheet = find_sheet(pieces)
-        if sheets and sheet.any():
+        if sheets and (sheet := find_sheet(pieces)).any():
             with suppress(NotADigit):  # where it is empty it may be the digit itself, such as a 0
                 ink = find_ink(cut_out(colours, sheet), max(least, contrast / 3), sheets - 1)
                 # a small mark in a ring is a part of a 0; a digit on a sheet may be small
@@ -198,18 +197,26 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
         NotADigit: There is another digit, or this is a dot, too wide or too full.
     """
     distances = ndimage.distance_transform_edt(pieces == 0)
-    reach = max(pieces[box_of(pieces == 1)].shape) / 14  # half of the widest gap within a digit
+    size = max(pieces[box_of(pieces == 1)].shape)
+    reach = size / 14  # half of the widest gap within a digit
     # what lies around the digit is no ink: ruled lines, noise, another shade of the paper
     weak = min(np.percentile(np.where(distances > 3 * reach, strength, 0), 99), WEAK)
     # a gap may be three times as wide where there is faint ink
     near = distances <= reach * np.where(strength > weak + FAINT, 3, 1)
     near = ndimage.label(near, np.ones((3, 3)))[0]
-    group = np.isin(near, near[(pieces == 1) | flat_parts(pieces)])
-    others = [box for box in ndimage.find_objects(np.where(group, 0, pieces)) if box]
+    group = np.isin(near, near[pieces == 1])
+    rows, _ = box_of(group & (pieces > 0))
+    for other in filter(None, ndimage.find_objects(np.where(group, 0, pieces))):
+        height, width = pieces[other].shape
+        above, below = rows.start - other[0].stop, other[0].start - rows.stop  # gaps
+        is_flat = width > max(1.1 * height, 0.2 * size)
+        # a flat part such as the bar of a 5; a low piece below it may be a line under the digit
+        if is_flat and max(above, below) < 0.43 * size and (above > -height or height > 0.3 * size):
+            group[other] = True
+        elif height > 0.4 * (rows.stop - rows.start):
+            raise NotADigit("These look like several digits: draw one at a time.")
     mask = group & (pieces > 0)
     mask = mask[box_of(mask)]
-    if any(rows.stop - rows.start > 0.4 * len(mask) for rows, _ in others):
-        raise NotADigit("These look like several digits: draw one at a time.")
     thickness = 2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max()
     # a digit may touch a side or fill its picture; what spans it otherwise goes on outside
     is_edge = 1 in (shares := np.divide(mask.shape, pieces.shape)) and shares.min() < 0.4
@@ -220,24 +227,6 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
         raise NotADigit("That is too full for a digit: draw one, with few strokes.")
     ink = np.clip((strength - weak) / (1 - 1.5 * weak), 0, 1) * group
     return ink[box_of(ink > 0.1)]
-
-
-def flat_parts(pieces: np.ndarray) -> np.ndarray:
-    """Where flat pieces lie above or below the main one, such as the bar of a 5: bool (h, w).
-
-    A low piece below it may be a line under the digit, so it is none of its parts.
-    """
-    main, parts = pieces == 1, np.zeros(pieces.shape, bool)
-    away, size = ndimage.distance_transform_edt(~main), np.array(pieces[box_of(main)].shape)
-    counts = np.bincount(pieces.ravel())
-    for number in 2 + np.flatnonzero(counts[2:] > 0.15 * counts[1]):
-        piece = pieces == number
-        height, width = piece[box_of(piece)].shape
-        is_above = np.nonzero(piece)[0].mean() < np.nonzero(main)[0].mean()
-        is_flat = width > 1.2 * height and (is_above or height > 0.3 * size[0])
-        if is_flat and away[piece].min() < 0.43 * size.max():
-            parts |= piece
-    return parts
 
 
 def cut_out(colours: np.ndarray, mask: np.ndarray) -> np.ndarray:
