@@ -66,7 +66,7 @@ def test_a_recipe_is_found_in_any_case_and_near_names_are_told():
 
 
 @pytest.mark.parametrize(
-    "name", ["NETWORKS", "AUGMENTATIONS", "ABLATIONS", "SECOND_06", "SECOND_08"]
+    "name", ["NETWORKS", "AUGMENTATIONS", "ABLATIONS", "SECOND_06", "SECOND_08", "WIDTHS"]
 )
 def test_pilots_differ_in_one_setting_from_the_first_of_them(name):
     first, *others = getattr(pilots, name)

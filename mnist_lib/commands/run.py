@@ -128,6 +128,7 @@ def execute(job: Job) -> str:
             kernel_name="python3",
             language="python",
             progress_bar=False,
+            coalesce_streams=True,  # lines that a cell prints one after the other are one output
             cwd=job.notebook.parent,
             start_timeout=300,
             kernel_manager_class=ThisPython,
