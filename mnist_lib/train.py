@@ -147,7 +147,8 @@ def train_epoch(
             schedule.step()
         # these stay on the device: reading a number in every step would make the device wait
         loss_sum += loss * len(y)
-        correct += (logits.argmax(1) == y).sum()
+        classes = y if y.ndim == 1 else y.argmax(1)  # a teacher gives probabilities
+        correct += (logits.argmax(1) == classes).sum()
         count += len(y)
         batches.note(logits, y)
         if after_step is not None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from mnist_lib.augment import RandomAffine
 from mnist_lib.experiments import small_networks as networks
+from mnist_lib.experiments.teacher import TaughtBatches
 from mnist_lib.journey import ONE_CYCLE, SMALL, WIDER
 from mnist_lib.models import lean, normalised, skeleton
 from mnist_lib.recipes import SGD, Constant, OneCycle, Recipe
@@ -114,6 +115,8 @@ LATE = MILD.but("12-late", "four dense layers after a late pooling, deskewed", n
 MORE_STEPS = LATE.but(
     "12-more-steps", "batch size 64, the rate up to 0.25", batch_size=64, **one_cycle(0.25)
 )
+smooth_06 = partial(networks.smooth, normalised)
+SMOOTH_06 = MILD.but("12-smooth", "SiLU, pooling blurred by 1-2-1", network=smooth_06)
 BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS]
 
 # ---- notebook 13: at most 2,000 parameters -------------------------------------------------------
@@ -132,6 +135,10 @@ SMALLER_BATCHES = FASTER.but("13-smaller-batches", "batch size 64", batch_size=6
 LATER = FASTER.but(
     "13-later", "pooled after the second layer", network=partial(deskewed_small, width=20)
 )
+blurred_2000 = partial(networks.smooth, deskewed, blur=(1, 4, 6, 4, 1))
+SMOOTH_2000 = FASTER.but("13-smooth", "SiLU, pooling blurred by 1-4-6-4-1", network=blurred_2000)
+by_step_06 = partial(TaughtBatches, teacher=MILD)
+TAUGHT = FASTER.but("13-taught", "learns the answers of step 06", batches=by_step_06)
 AT_MOST_2000 = [FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
 
 # ---- notebook 13: at most 1,000 parameters -------------------------------------------------------

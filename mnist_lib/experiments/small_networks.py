@@ -90,14 +90,15 @@ class BlurredPooling(nn.Module):
 
     Without the blur, a digit that moves by one pixel changes which numbers are left out.
 
-    The blur has the weights 1, 2, 1 along each axis.
+    Args:
+        weights: of the blur along each axis, an odd number of them.
     """
 
-    def __init__(self):
+    def __init__(self, weights: tuple[int, ...] = (1, 2, 1)):
         super().__init__()
         self.maximum = nn.MaxPool2d(2, stride=1)
-        self.pad = nn.ReflectionPad2d(1)
-        line = torch.tensor([1, 2, 1]) / 4
+        self.pad = nn.ReflectionPad2d(len(weights) // 2)
+        line = torch.tensor(weights) / sum(weights)
         self.register_buffer("kernel", torch.outer(line, line))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -107,13 +108,14 @@ class BlurredPooling(nn.Module):
         return F.conv2d(self.pad(self.maximum(images)), kernels, stride=2, groups=channels)
 
 
-def smooth(make: Callable[[], nn.Module]) -> nn.Module:
+def smooth(make: Callable[[], nn.Module], blur: tuple[int, ...] = (1, 2, 1)) -> nn.Module:
     """A new network with SiLU in place of ReLU, and `BlurredPooling` in place of max pooling.
 
     SiLU, x * sigmoid(x) (Elfwing, Uchibe & Doya 2018), has no corner.
 
     Args:
         make: makes the network.
+        blur: the weights of the blur.
     """
     network = make()
     for parent in list(network.modules()):
@@ -123,7 +125,7 @@ def smooth(make: Callable[[], nn.Module]) -> nn.Module:
             elif isinstance(layer, WeightSharing):
                 layer.activate = F.silu
             elif isinstance(layer, nn.MaxPool2d):
-                setattr(parent, name, BlurredPooling())
+                setattr(parent, name, BlurredPooling(blur))
     return network
 
 
