@@ -109,17 +109,14 @@ class PerImage:
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         try:
             changed = self.changed(pixels, seed)
+            if changed.shape != pixels.shape or changed.dtype != pixels.dtype:
+                raise ValueError(f"it made {changed.dtype} {tuple(changed.shape)}")
         except Exception as error:  # whatever somebody's pipeline may raise
             raise ValueError(
                 "the augmentation fails on a uint8 image (albumentations: array (28, 28), "
                 "torchvision: tensor (1, 28, 28)); leave out ToTensor and Normalize, which "
                 f"Batches does: {type(error).__name__}: {error}"
             ) from error
-        if changed.shape != pixels.shape or changed.dtype != pixels.dtype:
-            raise ValueError(
-                f"the augmentation made {changed.dtype} {tuple(changed.shape)} of uint8 "
-                f"{tuple(pixels.shape)}: it must keep the size of the images and their type"
-            )
         return changed.to(images.device).float().div_(255)
 
     def changed(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:

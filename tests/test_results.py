@@ -234,19 +234,12 @@ def test_a_claim_refuses_what_is_not_true_or_false(wrong):
 # ---- a checkpoint against its record ------------------------------------------------------------
 
 
-def test_a_checkpoint_is_evaluated_afresh_and_held_against_its_record(tiny, digits):
+def test_a_checkpoint_is_evaluated_afresh(tiny, digits):
     tested = {part: getattr(digits, part) for part in ("test_images", "test_labels")}
     run = fit(tiny, replace(digits.first(1_000), **tested), device="cpu", quiet=True)
     accuracy = run.history[-1]["test_accuracy"]
     save(run)
-    few = digits.first(100)  # of which the record says nothing
-    assert recheck(tiny, 1, few).endswith(" errors of 100")
-    for difference in (0.0004, -0.0003, 0.0003):  # three errors may be rounding
-        run.history[-1]["test_accuracy"] = accuracy - difference
-        save(run)
-        if difference == 0.0004:
-            with pytest.raises(ValueError, match="checkpoint of '00-tiny', seed 1, reads .* its"):
-                recheck(tiny, 1, digits)
+    assert recheck(tiny, 1, digits.first(100)).endswith(" errors of 100")
     errors = round((1 - accuracy) * 10_000)
     said = f"recorded checkpoint of seed 1: {accuracy:.2%}, {errors:,} errors of 10,000"
     assert recheck(tiny, 1, digits) == said

@@ -19,7 +19,7 @@ codecs.register_error(
     "plain", lambda e: ("".join(PLAIN.get(c, "?") for c in e.object[e.start : e.end]), e.end)
 )
 # the module of a command; the others have modules of their own names
-MODULES = {"demo": "pad", **dict.fromkeys(("data", "systems", "ledger", "show"), "main")}
+MODULES = dict.fromkeys(("data", "systems", "ledger", "show", "demo"), "main")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,6 +100,21 @@ def ledger(_options: argparse.Namespace) -> int:
     from mnist_lib import journey, results
 
     print(results.ledger(journey.JOURNEY).to_string())
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Serve the page on which digits are drawn, until Ctrl-C."""
+    from mnist_lib.engine.machine import use_threads
+    from mnist_lib.experiments import find
+    from mnist_lib.experiments.pad import launch, page
+
+    blocks = page(find(options.recipe), options.seed)
+    where = {"server_name": options.host, "server_port": options.port}
+    launch(blocks, prevent_thread_lock=True, **where)
+    print(f"Draw a digit on {blocks.local_url} (Ctrl-C ends it)", flush=True)
+    with use_threads(1):  # one digit is too little for more
+        blocks.block_thread()
     return 0
 
 

@@ -5,14 +5,11 @@ A text file (README.md, docs/*.md) gets the regions whose marks it has: <!-- led
 """
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -26,12 +23,6 @@ from mnist_lib.records import NoRecords, records_of
 from mnist_lib.results import finals, interval, ledger, mean_and_deviation, pilots, verdict
 
 NETWORKS = [*journey.STEPS, speed.TO_TARGET_FINAL, speed.SOONER, *REGISTERED]
-TOO_WIDE = ["change", "epochs", "errors of 10,000", "s/epoch there", "s/epoch here"]
-NIGHT = "#0d1117"  # GitHub's dark page
-DARK = [
-    "dark_background",
-    {"figure.facecolor": NIGHT, "axes.facecolor": NIGHT, "grid.color": "gray"},
-]
 
 
 def report(_options: argparse.Namespace) -> int:
@@ -48,10 +39,8 @@ def report(_options: argparse.Namespace) -> int:
     problems: list[str] = []
     project, contents = results_folder().parent, {}
     for name, draw in FIGURES.items():
-        for ending, style in (("", nullcontext()), ("-dark", plt.style.context(DARK))):
-            with style:
-                picture = made(name, lambda draw=draw: visualize.as_png(draw()), problems)
-            contents[project / "figures" / f"{name}{ending}.png"] = picture
+        picture = made(name, lambda draw=draw: visualize.as_png(draw()), problems)
+        contents[project / "figures" / f"{name}.png"] = picture
     for path in [project / "README.md", *sorted((project / "docs").glob("*.md"))]:
         if path.exists():
             contents[path] = filled(path, problems).encode()
@@ -154,35 +143,18 @@ def result() -> str:
     return as_markdown(table.assign(target=list(map(mark, recipes))))
 
 
-def speeds() -> str:
-    """The benchmark as tables: times as long as the library, and seconds by threads."""
-    path = results_folder() / "speed-cpu.json"
-    if not path.exists():
-        raise NoRecords("no benchmark yet: make bench makes one")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    ratios = {step: row["times as long as the library"] for step, row in found["steps"].items()}
-    text = "{0[median]:.2f} ({0[lowest]:.2f} to {0[highest]:.2f})"
-    tables = [pd.DataFrame(ratios).T.map(text.format).rename_axis("step")]
-    for what, by_step in found.get("threads", {}).items():
-        rows = {f"{s}, {beside}": by_step[s][beside] for s in by_step for beside in by_step[s]}
-        table = pd.DataFrame(rows).T.map("{0[median]:.1f}".format)
-        tables.append(table.rename_axis(f"{what}, by threads"))
-    return "\n\n".join(map(as_markdown, tables))
-
-
 REGIONS = {
     "goal": goal,
     "pages": pages,
     "result": result,
     "ledger": lambda: as_markdown(ledger(journey.JOURNEY)),
     "ablations": lambda: as_markdown(pilots(ABLATIONS)),
-    "systems": lambda: as_markdown(comparison.comparison().drop(columns=TOO_WIDE)),
+    "systems": lambda: as_markdown(comparison.comparison().drop(columns=["change", "epochs"])),
     "slips": lambda: as_markdown(comparison.contradictions()),
     "fastest": lambda: as_markdown(speed.compare_speed(speed.ONE_EPOCH_FINAL)),
     "soon": lambda: as_markdown(
         speed.beside_tutorials().dropna(axis="columns").map("{:.3g}".format)
     ),
-    "speed": speeds,
 }
 
 

@@ -138,13 +138,11 @@ def as_row(recipe: Recipe) -> dict:
     log, parameters = fact["log_test_accuracy"], f"{fact['parameters']:,}"
     if fact["claimed_parameters"] != fact["parameters"]:
         parameters += f" (claimed {fact['claimed_parameters']:,})"
-    shown, verdict, pace = MISSING, MISSING, MISSING
+    shown, verdict = MISSING, MISSING
     if len(runs):
         gap = difference(recipe)
         verdict, mean = compatibility(gap), f"{gap.mean * 100:+.2f}"
         shown = str(gap) if verdict != MISSING else mean if log else f"({mean})"
-        seconds = pd.Series([record["seconds"] for record in records_of(recipe)])
-        pace = f"{seconds.median() / recipe.epochs:.0f}"
     in_part = "recipe told in part" if "chosen" in fact else MISSING
     return {
         "system": recipe.name,
@@ -155,12 +153,9 @@ def as_row(recipe: Recipe) -> dict:
         "log": f"{log[-1]:.2%} (best {max(log):.2%})" if log else MISSING,
         "here": mean_and_deviation(runs),
         "seeds": len(runs),
-        "errors of 10,000": " ".join(str(round((1 - a) * TEST_SIZE)) for a in runs) or MISSING,
         "difference": shown,
         "verdict": verdict,
         "remark": "best of several runs" if "best_of_several" in fact else in_part,
-        "s/epoch there": str(fact["seconds_per_epoch"] or MISSING),
-        "s/epoch here": pace,
     }
 
 

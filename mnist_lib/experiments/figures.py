@@ -65,11 +65,6 @@ def frontier(table: pd.DataFrame) -> pd.DataFrame:
 # ---- shared -------------------------------------------------------------------------------------
 
 
-def in_percent(accuracies: pd.Series) -> pd.Series:
-    """Errors in percent."""
-    return 100 - 100 * accuracies
-
-
 def errors_of(recipes: list[Recipe]) -> pd.DataFrame:
     """Name, parameters, and of the last test errors in % mean, deviation and arm of the interval.
 
@@ -77,7 +72,7 @@ def errors_of(recipes: list[Recipe]) -> pd.DataFrame:
     """
     rows = []
     for recipe in recipes:
-        errors = in_percent(test_accuracies(recipe))
+        errors = 100 - 100 * test_accuracies(recipe)
         found, size = interval(errors), count_parameters(recipe.network())
         rows.append([recipe.name, size, found.mean, errors.std(), found.high - found.mean])
     return pd.DataFrame(rows, columns=["name", "parameters", "error", "deviation", "arm"])

@@ -29,8 +29,6 @@ class HardestBatches(Batches):
         self, *arguments, epochs: int, part: float, hardest: float, even_epochs: int, **options
     ):
         super().__init__(*arguments, epochs=epochs, **options)
-        if not (0 < part <= 1 and 0 <= hardest <= 1):
-            raise ValueError(f"part={part} and hardest={hardest} must lie between 0 and 1")
         self.count = max(self.batch_size, round(part * len(self.labels)))
         self.hardest, self.hard_epochs = round(hardest * self.count), epochs - even_epochs
         self.losses = torch.full((len(self.labels),), torch.inf)

@@ -44,7 +44,6 @@ NETWORKS = [
 
 NONE = pilot("05-none", "no augmentation", augment=None)
 MILD = pilot("05-mild", "up to 5 degrees, 5 %, 5 %, 3 degrees")  # as in step 06
-AUGMENTATIONS = [NONE, MILD, EARLY]
 
 # ---- ablations: step 06 without each of its parts ------------------------------------------------
 
@@ -117,7 +116,7 @@ MORE_STEPS = LATE.but(
 )
 smooth_06 = partial(networks.smooth, normalised)
 SMOOTH_06 = MILD.but("12-smooth", "SiLU, pooling blurred by 1-2-1", network=smooth_06)
-BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS]
+BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS, SMOOTH_06]
 
 # ---- notebook 13: at most 2,000 parameters -------------------------------------------------------
 
@@ -139,7 +138,9 @@ blurred_2000 = partial(networks.smooth, deskewed, blur=(1, 4, 6, 4, 1))
 SMOOTH_2000 = FASTER.but("13-smooth", "SiLU, pooling blurred by 1-4-6-4-1", network=blurred_2000)
 by_step_06 = partial(TaughtBatches, teacher=MILD)
 TAUGHT = FASTER.but("13-taught", "learns the answers of step 06", batches=by_step_06)
-AT_MOST_2000 = [FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER]
+AT_MOST_2000 = [
+    FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER, SMOOTH_2000, TAUGHT,
+]  # fmt: skip
 
 # ---- notebook 13: at most 1,000 parameters -------------------------------------------------------
 

@@ -7,7 +7,7 @@ import torch
 
 from mnist_lib.engine.machine import DEFAULT_SEED, is_on
 from mnist_lib.experiments.drawing import to_digit
-from mnist_lib.journey import JOURNEY
+from mnist_lib.journey import PLAIN, SEPARABLE
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import load_checkpoint
 from mnist_lib.summary import count_parameters
@@ -53,8 +53,7 @@ class Guesser:
 
     def __init__(self, recipe: Recipe, seed: int):
         self.networks = {recipe.name: load_checkpoint(recipe, seed)}
-        sizes = {step: count_parameters(step.new_network(seed)) for step in JOURNEY}
-        for step in (max(sizes, key=sizes.get), min(sizes, key=sizes.get)):
+        for step in (PLAIN, SEPARABLE):  # the largest and the smallest
             try:
                 self.networks.setdefault(step.name, load_checkpoint(step, seed))
             except FileNotFoundError:
