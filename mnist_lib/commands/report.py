@@ -163,6 +163,6 @@ REGIONS = {
 
 DRAWN = journey.PLAIN, journey.SKELETON, journey.BATCH_NORM, journey.AUGMENTATION, journey.ONE_CYCLE
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "journey": lambda: figures.journey_against_parameters(journey.STEPS),
+    "journey": lambda: figures.errors_by_step(journey.STEPS),
     "curves": lambda: visualize.compare_curves(*filter(records_of, DRAWN)),
 }

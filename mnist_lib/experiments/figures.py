@@ -18,19 +18,18 @@ SIZES = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]  # parameters at the t
 LARGEST = 40_000  # parameters; what is larger is left out
 
 
-def journey_against_parameters(steps: list[Recipe]) -> Figure:
-    """A point for each step, its errors of all test digits against parameters; and the target."""
-    figure, axis = parameter_axes()
-    error_axis(axis, 42, 160)
-    ticks = [50, 60, 80, 100, 120, 150]
-    axis.set_yticks(ticks, ticks)
-    axis.set_ylabel(f"errors of {TEST_SIZE:,} test digits")
-    axis.fill_between([1, 8_000], 1, 60, color=TARGET, alpha=0.15, linewidth=0)
-    text = "target: at most 60 errors,\nfewer than 8,000 parameters"
-    axis.text(0.02, 0.02, text, transform=axis.transAxes, color=TARGET, weight="bold")
+def errors_by_step(steps: list[Recipe]) -> Figure:
+    """A line for each step: its errors of all test digits, and its parameters."""
+    figure, axis = new_figure(5.4, 3.6)
     table = errors_of(steps).dropna(subset="error")
-    draw_journey(axis, table.assign(**table[["error", "deviation"]] * TEST_SIZE / 100))
-    axis.legend(loc="upper left", fontsize=10)
+    errors, arms = (table[name] * TEST_SIZE / 100 for name in ("error", "deviation"))
+    names = [f"{row.name}, {row.parameters:,}" for row in table.itertuples(index=False)]
+    axis.errorbar(errors, names, xerr=arms, fmt="o", color=OURS, elinewidth=1)
+    axis.axvspan(0, 60, color=TARGET, alpha=0.15, linewidth=0)
+    axis.set(xlim=(40, None), xlabel=f"errors of {TEST_SIZE:,} test digits")
+    axis.invert_yaxis()
+    axis.grid(axis="x", alpha=0.3)
+    figure.suptitle("Steps with their parameters; green: at least 99.40 %", fontsize=11)
     return figure
 
 
