@@ -231,6 +231,8 @@ def one_digit(strength: np.ndarray, pieces: np.ndarray) -> np.ndarray:
 
 def cut_out(colours: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The box of the mask, (height, width, 3); the nearest colour within where the mask is not."""
+    if mask.all():  # most often, and the distances take long
+        return colours
     nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
     return colours[tuple(nearest)][box_of(mask)]
 
