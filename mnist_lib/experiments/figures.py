@@ -11,7 +11,7 @@ from mnist_lib.experiments.comparison import test_accuracies
 from mnist_lib.recipes import Recipe
 from mnist_lib.results import interval
 from mnist_lib.summary import count_parameters
-from mnist_lib.visualize import error_axis, new_figure
+from mnist_lib.visualize import new_figure
 
 OURS, TARGET = "C3", "tab:green"  # C3 is a red in the dark style too
 SIZES = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]  # parameters at the ticks
