@@ -25,7 +25,7 @@ def facts() -> dict[str, dict]:
         claimed_test_accuracy: as printed in the text; own_test_accuracy where two were exchanged.
         log_test_accuracy: one per epoch; None where the source prints no log of its own.
         later_run_test_accuracy: of the author's longer run of nearly the same recipe.
-        slips: contradictions of the source, each half a sentence about it.
+        slips: contradictions of the source, each half a sentence about it with its kind.
         chosen: what had to be chosen here, because the source does not say it.
         best_of_several: the source shows the best of several runs.
     """
@@ -48,8 +48,11 @@ def binomial(accuracy: float) -> float:
     return math.sqrt(accuracy * (1 - accuracy) / TEST_SIZE)
 
 
-def pooled_deviation() -> tuple[float, int]:
+def pooled_deviation(without: str = "") -> tuple[float, int]:
     """Standard deviation of one run's test accuracy, pooled over all systems with several seeds.
+
+    Args:
+        without: a system that is left out.
 
     Returns:
         The deviation in units of `binomial`, because a system with twice the errors varies more,
@@ -63,7 +66,7 @@ def pooled_deviation() -> tuple[float, int]:
         runs = test_accuracies(recipe)
         runs = runs[[(recipe.fingerprint(), seed) not in seen for seed in runs.index]]
         seen |= {(recipe.fingerprint(), seed) for seed in runs.index}
-        if len(runs) > 1:
+        if len(runs) > 1 and recipe.name != without:
             squares += (len(runs) - 1) * runs.var() / binomial(runs.mean()) ** 2
             degrees += len(runs) - 1
     if degrees == 0:
@@ -71,21 +74,18 @@ def pooled_deviation() -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def difference_of(ours: pd.Series, theirs: Sequence[float]) -> Effect:
+def difference_of(ours: pd.Series, theirs: Sequence[float], without: str = "") -> Effect:
     """Our mean minus theirs with its 95 % prediction interval, all as fractions.
 
     All runs are tested on the same 10,000 images, so runs differ by their seed alone. Three seeds
     say little about their own deviation, so s is the `pooled_deviation` of all systems. For n runs
-    of ours and m of theirs the half-width is
-
-        t * s * sqrt(1/n + 1/m)
-
-    with Student's t of the pooled degrees of freedom. A published run is a single draw, m = 1: its
-    own noise stays in the interval however many runs we make. Without any s low and high are NaN.
+    of ours and m of theirs the half-width is t * s * sqrt(1/n + 1/m), with Student's t of the
+    pooled degrees of freedom. A published run is a single draw, m = 1: its own noise stays in the
+    interval however many runs we make. Without any s low and high are NaN.
     """
     mean = ours.mean() - sum(theirs) / len(theirs)
     try:
-        units, degrees = pooled_deviation()
+        units, degrees = pooled_deviation(without)
     except NoRecords:
         return Effect(mean, math.nan, math.nan, len(ours))
     spread = units * binomial(ours.mean()) * math.sqrt(1 / len(ours) + 1 / len(theirs))
@@ -93,7 +93,7 @@ def difference_of(ours: pd.Series, theirs: Sequence[float]) -> Effect:
     return Effect(mean, mean - half, mean + half, len(ours))
 
 
-def difference(recipe: Recipe) -> Effect:
+def difference(recipe: Recipe, without: str = "") -> Effect:
     """Ours minus the source's log, after the last epoch that it shows; see `difference_of`.
 
     Without a log it is ours minus the claim (put right where two were exchanged), which may be a
@@ -106,7 +106,7 @@ def difference(recipe: Recipe) -> Effect:
         raise NoRecords(f"no record of '{recipe.name}' to compare with its source")
     if log is None:
         return Effect(ours.mean() - fact["own_test_accuracy"], math.nan, math.nan, len(ours))
-    return difference_of(ours, [log[-1]])
+    return difference_of(ours, [log[-1]], without)
 
 
 def compatibility(gap: Effect) -> str:

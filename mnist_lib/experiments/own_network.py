@@ -196,7 +196,7 @@ def report(recipe: Recipe, step: Recipe = BEST) -> str:
         analysis = [
             f"{compared(recipe, step)}",
             f"It misses {missed:.2%} of the digits that it has learned from: capacity or epochs. "
-            f"It misses {gap:.2%} more of the validation digits: overfitting.",
+            f"It misses {gap:.2%} more of the validation digits: possibly overfitting.",
             "What I changed, and why: …",
         ]
     target = "At least 99.40 % in each of the last three epochs, with fewer than 8,000 parameters"
