@@ -1,9 +1,6 @@
 """What figures of test error against parameters share, and that of the README."""
 
-import numpy as np
 import pandas as pd
-from matplotlib import patheffects
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_lib.data import TEST_SIZE
@@ -14,8 +11,6 @@ from mnist_lib.summary import count_parameters
 from mnist_lib.visualize import new_figure
 
 OURS, TARGET = "C3", "tab:green"  # C3 is a red in the dark style too
-SIZES = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]  # parameters at the ticks
-LARGEST = 40_000  # parameters; what is larger is left out
 
 
 def errors_by_step(steps: list[Recipe]) -> Figure:
@@ -33,35 +28,10 @@ def errors_by_step(steps: list[Recipe]) -> Figure:
     return figure
 
 
-def parameter_axes() -> tuple[Figure, Axes]:
-    """A figure with a logarithmic axis of parameters."""
-    figure, axis = new_figure(5.4, 4.6)
-    axis.set(xscale="log", xlabel="parameters")
-    axis.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
-    axis.set_xlim(700, LARGEST)
-    return figure, axis
-
-
-def draw_journey(axis: Axes, steps: pd.DataFrame) -> None:
-    """A point for each step, with its name beside it."""
-    style = {"color": OURS, "elinewidth": 1}
-    text = "this journey, mean ± standard deviation"
-    axis.errorbar("parameters", "error", "deviation", data=steps, fmt="o", label=text, **style)
-    outwards = -12 if axis.yaxis_inverted() else 6
-    for is_near_8000, side in steps.groupby(steps["parameters"].between(5_000, 10_000)):
-        offset, align = ((9, -10), "left") if is_near_8000 else ((-9, outwards), "right")
-        for row, height in apart(side["error"]).items():
-            place = side["parameters"][row], height
-            label(axis, side["name"][row], place, OURS, offset, align)
-
-
 def frontier(table: pd.DataFrame) -> pd.DataFrame:
     """Rows that none with as many or fewer parameters surpasses, the smallest first."""
     ordered = table.sort_values(["parameters", "error"])
     return ordered[ordered["error"] < ordered["error"].cummin().shift(fill_value=100)]
-
-
-# ---- shared -------------------------------------------------------------------------------------
 
 
 def errors_of(recipes: list[Recipe]) -> pd.DataFrame:
@@ -75,19 +45,3 @@ def errors_of(recipes: list[Recipe]) -> pd.DataFrame:
         found, size = interval(errors), count_parameters(recipe.network())
         rows.append([recipe.name, size, found.mean, errors.std(), found.high - found.mean])
     return pd.DataFrame(rows, columns=["name", "parameters", "error", "deviation", "arm"])
-
-
-def label(axis: Axes, text: str, place, colour: str, offset, align: str) -> None:
-    """A text beside a place, offset in points, with a halo against the lines that it crosses."""
-    halo = patheffects.withStroke(linewidth=3, foreground=axis.get_facecolor(), alpha=0.9)
-    axis.annotate(
-        text, place, xytext=offset, textcoords="offset points", ha=align, va="center",
-        color=colour, weight="bold", fontsize=10, path_effects=[halo],
-    )  # fmt: skip
-
-
-def apart(errors: pd.Series, factor: float = 1.065) -> pd.Series:
-    """The errors in order, each at least so many times the one before: room for labels."""
-    errors = errors.sort_values()
-    room = factor ** np.arange(len(errors))
-    return (errors / room).cummax() * room
