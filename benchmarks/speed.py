@@ -9,8 +9,8 @@ python benchmarks/speed.py [--rounds 5] [--images 6400] [--device auto] [--steps
 
 All train with one thread, as `fit` does. The variants of a step take turns, round by round, and
 ratios are taken within a round. (a) runs in a process of its own. On a GPU, 15 epochs of S0-6 are
-measured as well. A whole run goes to results/speed-<device>.json; beside other work the numbers
-mean nothing.
+measured as well. A whole run goes to my-results/speed-<device>.json, or to results/ with
+MNIST_LIB_RENEW=1; beside other work the numbers mean nothing.
 """
 
 import argparse
@@ -30,9 +30,9 @@ import torch.nn.functional as F
 from mnist_lib import fit, load_mnist
 from mnist_lib.data import Digits
 from mnist_lib.engine.machine import (
-    PROJECT,
     choose_device,
     describe_machine,
+    output_folder,
     write_atomically,
 )
 from mnist_lib.experiments import find
@@ -56,9 +56,9 @@ def main() -> None:
     if device.startswith("cuda"):
         found["15 epochs of S0-6"] = fifteen_epochs(digits, device)
     if options.steps == STEPS and not options.quick:
-        path = PROJECT / "results" / f"speed-{device.split(':')[0]}.json"
+        path = output_folder() / f"speed-{device.split(':')[0]}.json"
         write_atomically(path, json.dumps(found, indent=1) + "\n")
-        print(f"wrote {path.name}; python -m mnist_lib report puts the ratios into the README")
+        print(f"wrote {path}")
 
 
 def arguments() -> argparse.Namespace:

@@ -7,7 +7,7 @@ By turns in one run: the whole training of 11-sooner, with two threads, then the
 evaluation after each epoch. All epochs of the plain loop cost the same, so 2 of its 15 are measured
 and multiplied. The loop, too, may take both cores: it gets as many threads as make its epoch
 faster. Five rounds give the ratio an interval, in about 15 idle minutes; results go to
-results/to-target-cpu.json.
+my-results/, or to results/ with MNIST_LIB_RENEW=1.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from torchvision import transforms
 
 from mnist_lib import fit, load_mnist
 from mnist_lib.engine.machine import (
-    PROJECT,
     choose_device,
     describe_machine,
+    output_folder,
     write_atomically,
 )
 from mnist_lib.experiments import find
@@ -55,9 +55,9 @@ def main() -> None:
         print(json.dumps(seconds), flush=True)
         found["rounds"].append(seconds)
     if not options.quick:
-        path = PROJECT / "results" / f"to-target-{device.split(':')[0]}.json"
+        path = output_folder() / f"to-target-{device.split(':')[0]}.json"
         write_atomically(path, json.dumps(found, indent=1) + "\n")
-        print(f"wrote {path.name}")
+        print(f"wrote {path}")
 
 
 def faster(recipe: Recipe, device: str, images: int) -> int:

@@ -1,7 +1,7 @@
 """Figures of digits, runs and mistakes; each function returns a matplotlib Figure.
 
-Errors are in percent on a logarithmic axis: between 99.0 and 99.5 % lies half of all errors, and
-on an axis of accuracies it would be a hair's breadth.
+Errors are in percent on a logarithmic axis: from 99.0 to 99.5 % the errors halve, which is hardly
+visible on an axis of accuracies.
 """
 
 import base64

@@ -10,7 +10,7 @@ from mnist_lib.results import interval
 from mnist_lib.summary import count_parameters
 from mnist_lib.visualize import new_figure
 
-OURS, TARGET = "C3", "tab:green"  # C3 is a red in the dark style too
+OURS, TARGET = "C3", "tab:green"
 
 
 def errors_by_step(steps: list[Recipe]) -> Figure:
