@@ -117,7 +117,7 @@ MORE_STEPS = LATE.but(
 smooth_06 = partial(networks.smooth, normalised)
 SMOOTH_06 = MILD.but("12-smooth", "SiLU, pooling blurred by 1-2-1", network=smooth_06)
 LEAN_06 = MILD.but("12-lean", "step 07 with 40 channels", network=partial(lean, width=40))
-BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS, SMOOTH_06]
+BELOW_8000 = [MILD, DESKEWED_06, LATE, MORE_STEPS, SMOOTH_06, LEAN_06]
 
 # ---- notebook 13: at most 2,000 parameters -------------------------------------------------------
 
