@@ -134,8 +134,10 @@ def recorded() -> pd.DataFrame:
 
 def record(table: pd.DataFrame) -> None:
     """Write these measurements into the file; other weights of the same recipe and seed go."""
-    rows = table.sort_values(COLUMNS[:5]).to_dict("records")
-    lines = ",\n".join(f" {json.dumps(row)}" for row in rows)
+    rows = pd.concat([recorded(), table])
+    newest = rows.groupby(["recipe", "seed"])["weights"].transform("last")
+    rows = rows[rows["weights"] == newest].drop_duplicates(COLUMNS[:5]).sort_values(COLUMNS[:5])
+    lines = ",\n".join(f" {json.dumps(row)}" for row in rows.to_dict("records"))
     path = machine.results_folder() / "corruptions.json"
     machine.write_atomically(path, f"[\n{lines}\n]\n")
 
