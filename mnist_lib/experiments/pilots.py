@@ -135,6 +135,7 @@ SMALLER_BATCHES = FASTER.but("13-smaller-batches", "batch size 64", batch_size=6
 LATER = FASTER.but(
     "13-later", "pooled after the second layer", network=partial(deskewed_small, width=20)
 )
+ONCE = FASTER.but("13-once", "each layer used once", network=partial(deskewed, uses=1))
 blurred_2000 = partial(networks.smooth, deskewed, blur=(1, 4, 6, 4, 1))
 SMOOTH_2000 = FASTER.but("13-smooth", "SiLU, pooling blurred by 1-4-6-4-1", network=blurred_2000)
 by_step_06 = partial(TaughtBatches, teacher=MILD)
