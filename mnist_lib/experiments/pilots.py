@@ -141,7 +141,7 @@ SMOOTH_2000 = FASTER.but("13-smooth", "SiLU, pooling blurred by 1-4-6-4-1", netw
 by_step_06 = partial(TaughtBatches, teacher=MILD)
 TAUGHT = FASTER.but("13-taught", "learns the answers of step 06", batches=by_step_06)
 AT_MOST_2000 = [
-    FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER, SMOOTH_2000, TAUGHT,
+    FASTER, DESKEWED, POOLED, DEEPER, GENTLER, SMALLER_BATCHES, LATER, ONCE, SMOOTH_2000, TAUGHT,
 ]  # fmt: skip
 
 # ---- notebook 13: at most 1,000 parameters -------------------------------------------------------
