@@ -90,22 +90,22 @@ def test_a_cut_last_line_is_set_aside_and_nothing_else_is_lost(space, journal, c
 
 
 @pytest.mark.parametrize(
-    "damage, words",
+    "damage",
     [
-        (b'{"op_code": 4, "worker_id"\n', "line 3 is damaged"),
-        (b"[1, 2, 3]\n", "line 3 is damaged"),
-        (b"\xff\xfe\x00garbage\n", "line 3 is damaged"),
-        (b'{"op_code": 99, "worker_id": "x"}\n', "is no journal that Optuna can read"),
+        b'{"op_code": 4, "worker_id"\n',
+        b"[1, 2, 3]\n",
+        b"\xff\xfe\x00garbage\n",
+        b'{"op_code": 99, "worker_id": "x"}\n',
     ],
 )
-def test_a_damaged_journal_is_named_with_its_line(space, journal, capsys, damage, words):
+def test_a_damaged_journal_is_named_and_left_as_it_is(space, journal, capsys, damage):
     search.own_study(space, journal)
-    lines = journal.read_bytes().splitlines(keepends=True)
-    damaged = b"".join([lines[0], lines[0].replace(b"rates", b"other"), damage])
+    damaged = journal.read_bytes() + damage
     journal.write_bytes(damaged)
     assert run(space, 1) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert str(journal) in said and words in said and journal.read_bytes() == damaged
+    assert f"{journal} is no journal that Optuna can read" in said
+    assert journal.read_bytes() == damaged
 
 
 HEAD = "from sweep_recipes import TINY\nfrom dataclasses import replace\nSEEDS = [1]\n"

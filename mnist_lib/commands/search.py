@@ -7,7 +7,6 @@ my-results/searches/<name of the file>.jsonl, and the same command goes on from 
 """
 
 import argparse
-import json
 import math
 import runpy
 import sys
@@ -17,9 +16,8 @@ from statistics import fmean
 from types import SimpleNamespace
 
 import optuna
-from distributed import as_completed
 
-from mnist_lib.commands.sweep import connect
+from mnist_lib.commands.sweep import connect, finish
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.engine.machine import check_count, choose_device, output_folder, write_atomically
@@ -48,8 +46,8 @@ def search(options: argparse.Namespace) -> int:
     file = options.file.resolve()
     path = output_folder().resolve() / "searches" / f"{file.stem}.jsonl"
     load_space(file)
-    repair(path)
-    study, failed = own_study(file, path), 0
+    set_cut_line_aside(path)
+    study, failed = own_study(file, path), []
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # it was killed
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(trial.params)
@@ -60,12 +58,7 @@ def search(options: argparse.Namespace) -> int:
         with connect(None, min(missing, options.workers)) as client:
             given = [file, path, options.device]
             futures = [client.submit(one_trial, *given, pure=False) for _ in range(missing)]
-            for number, future in enumerate(as_completed(futures, client.loop), start=1):
-                highest = max((trial.value for trial in completed(study)), default=math.nan)
-                words = f"best so far {highest:.2%}"
-                if error := future.exception():
-                    failed, words = failed + 1, f"failed, {type(error).__name__}: {error}"
-                print(f"[{number}/{missing}] {words}", flush=True)
+            failed = finish(client, dict.fromkeys(futures, "trial"), lambda _: so_far(study))
     print(best(study).to_string() if completed(study) else "no trial has ended well")
     print(f"all trials are in {path}")
     return 1 if failed or not completed(study) else 0
@@ -89,19 +82,18 @@ def load_space(file: Path) -> SimpleNamespace:
     return space
 
 
-def repair(path: Path) -> None:
-    """Set a last line aside that a kill or a full disk has cut; ValueError for other damage."""
-    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    for number, line in enumerate(lines, start=1):
-        try:
-            json.loads(line)["op_code"]
-        except (ValueError, TypeError, KeyError):
-            reason = "mend it, or move the file away to begin anew"
-            raise ValueError(f"{path}: line {number} is damaged; {reason}") from None
+def set_cut_line_aside(path: Path) -> None:
+    """Move a last line that a kill or a full disk has cut into a file beside the journal."""
+    whole, newline, rest = (path.read_bytes() if path.exists() else b"").rpartition(b"\n")
     if rest:
         write_atomically(path.with_suffix(".cut"), rest)
-        write_atomically(path, b"".join(line + b"\n" for line in lines))
+        write_atomically(path, whole + newline)
         print(f"the last line of {path} was cut; it is in {path.stem}.cut now")
+
+
+def so_far(study: optuna.Study) -> str:
+    """The best accuracy until now, in words."""
+    return f"best so far {max((trial.value for trial in completed(study)), default=math.nan):.2%}"
 
 
 def own_study(file: Path, path: Path) -> optuna.Study:

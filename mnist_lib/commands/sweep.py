@@ -8,7 +8,9 @@ import argparse
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import dask.config
 import pandas as pd
@@ -54,10 +56,9 @@ def sweep(options: argparse.Namespace) -> int:
     # seed by seed, so that a sweep that is stopped has whole seeds
     tasks = [(name, seed) for seed in options.seeds for name in recipes if seed not in known[name]]
     before = len(recipes) * len(options.seeds) - len(tasks)
-    what = "runs with test digits" if options.test else "validation runs without test digits"
-    print(f"{len(tasks)} {what} to train, {before} recorded before", flush=True)
+    part, without = ("test", "") if options.test else ("validation", " without test digits")
+    print(f"{len(tasks)} {part} runs{without} to train, {before} recorded before", flush=True)
     failed = train_all(tasks, recipes, options) if tasks else []
-    part = "test" if options.test else "validation"
     for recipe in recipes.values():
         found = [r for s, r in recorded(recipe, options).items() if s in options.seeds]
         ends = pd.Series([r["history"][-1][f"{part}_accuracy"] for r in found], dtype=float)
@@ -75,29 +76,48 @@ def recorded(recipe: Recipe, options: argparse.Namespace) -> dict[int, dict]:
 
 def train_all(tasks: list, recipes: dict[str, Recipe], options: argparse.Namespace) -> list[str]:
     """Hand the tasks to Dask and write each record as it comes; says which failed, and why."""
-    registered = {(e["fingerprint"], seed) for e in records.registrations() for seed in e["seeds"]}
-    futures, failed = {}, []
     workers = options.workers or max(1, CPU_COUNT // options.threads)
     with connect(options.scheduler, min(workers, len(tasks))) as client:
+        futures = {}
         for number, (name, seed) in enumerate(tasks):
             given = name, seed, recipes[name].fingerprint(), options
             future = client.submit(train, *given, pure=False, retries=1, priority=-number)
             futures[future] = f"{name} seed {seed}"
-        for number, future in enumerate(as_completed(futures, client.loop), start=1):
-            try:
-                record, weights = future.result()
-                is_final = (record["fingerprint"], record["seed"]) in registered
-                is_final = is_final and options.test and not options.short
-                folder = results_folder() if is_final else output_folder()
-                words = records.save_record(record, weights, folder)
-            except CancelledError:
-                reason = "the scheduler is gone; the same command goes on where this one stopped"
-                raise ConnectionError(reason) from None
-            except Exception as error:  # whatever a training may raise
-                words = f"failed, {type(error).__name__}: {' '.join(str(error).split())}"
-                failed.append(f"{futures[future]}: {words}")
-            print(f"[{number}/{len(tasks)}] {futures[future]}: {words}", flush=True)
-            future.release()  # so that the worker forgets the weights
+        return finish(client, futures, write)
+
+
+def write(trained: tuple[dict, bytes]) -> Path:
+    """Write a record and its weights; only a registered test run belongs to results/."""
+    record, weights = trained
+    key = record["fingerprint"], record["seed"]
+    registered = {(e["fingerprint"], seed) for e in records.registrations() for seed in e["seeds"]}
+    is_final = key in registered and record["sizes"]["test"] and not record["short"]
+    return records.save_record(record, weights, results_folder() if is_final else output_folder())
+
+
+def finish(client: Client, futures: dict, use: Callable) -> list[str]:
+    """Use each result as it comes and print a line about it; says what failed, and why.
+
+    Args:
+        client: of the scheduler.
+        futures: each with its name.
+        use: takes a result; what it returns is printed.
+
+    Raises:
+        ConnectionError: if the scheduler is gone before the end.
+    """
+    failed = []
+    for number, future in enumerate(as_completed(futures, client.loop), start=1):
+        try:
+            words = use(future.result())
+        except CancelledError:
+            reason = "the scheduler is gone; the same command goes on where this one stopped"
+            raise ConnectionError(reason) from None
+        except Exception as error:  # whatever a training may raise
+            words = f"failed, {type(error).__name__}: {' '.join(str(error).split())}"
+            failed.append(f"{futures[future]}: {words}")
+        print(f"[{number}/{len(futures)}] {futures[future]}: {words}", flush=True)
+        future.release()  # so that the worker forgets its result
     return failed
 
 
