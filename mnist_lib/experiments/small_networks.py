@@ -130,26 +130,20 @@ def smooth(make: Callable[[], nn.Module], blur: tuple[int, ...] = (1, 2, 1)) -> 
 
 
 # ---- networks of dense convolutions -------------------------------------------------------------
-# a stage is a tuple (channels, kernel, pool, padding) for conv_norm_relu; (8,) is a 3x3 convolution
 
 
-def stages(*shapes: tuple, n_in: int = 1) -> list[nn.Module]:
-    """One `conv_norm_relu` for each tuple, which takes the channels of the one before."""
-    widths = [n_in, *(shape[0] for shape in shapes)]
-    return [conv_norm_relu(before, *shape) for before, shape in zip(widths, shapes, strict=False)]
+def dense(*stages: tuple, border: int = 0, is_deskewed: bool = False) -> nn.Sequential:
+    """One `conv_norm_relu` for each stage, an average and the classes.
 
-
-def dense(*shapes: tuple, border: int = 0, is_deskewed: bool = False) -> nn.Sequential:
-    """`stages`, an average and the classes; images may lose a border or be deskewed before."""
+    Args:
+        stages: of each its channels, and what may follow: kernel, pool, padding.
+        border: pixels that each image loses before, at each side.
+        is_deskewed: deskews the digits before, in place of that.
+    """
     first = [Crop(border)] if border else [Deskew()] if is_deskewed else []
-    return nn.Sequential(*first, *stages(*shapes), average_and_classify(shapes[-1][0]))
-
-
-def dense_shared(*shapes: tuple) -> nn.Sequential:
-    """`stages`, then one dense layer of the last width whose weights three layers share."""
-    layers, width = stages(*shapes), shapes[-1][0]
-    shared = WeightSharing(nn.Conv2d(width, width, 3, padding=1, bias=False), width, uses=3)
-    return nn.Sequential(*layers, shared, average_and_classify(width))
+    widths = [1, *(stage[0] for stage in stages)]
+    layers = [conv_norm_relu(before, *stage) for before, stage in zip(widths, stages, strict=False)]
+    return nn.Sequential(*first, *layers, average_and_classify(widths[-1]))
 
 
 def early_pooling(
@@ -175,19 +169,8 @@ def ending(width: int, depth: int) -> list[tuple]:
 # ---- networks of separable convolutions ---------------------------------------------------------
 
 
-def wide_separable() -> nn.Sequential:
-    """Separable layers of 38 channels."""
-    return nn.Sequential(
-        conv_norm_relu(1, 12),
-        separable(12, 24, pool=2),
-        separable(24, 38, padding=1),
-        *(separable(38, 38) for _ in range(3)),
-        average_and_classify(38),
-    )
-
-
 def small_shared(
-    width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8, shared: int = 1,
+    width: int = 20, distinct: int = 1, uses: int = 3, first: int = 8,
     is_residual: bool = False, is_deskewed: bool = False, is_weighted: bool = False,
     is_early: bool = False,
 ) -> nn.Sequential:  # fmt: skip
@@ -198,21 +181,18 @@ def small_shared(
         distinct: separable layers after the second one, before the shared weights.
         uses: layers that share the same weights.
         first: channels of the first layer.
-        shared: how many such groups of layers stand one after the other.
         is_residual: adds the input of each shared layer to its output.
         is_deskewed: deskews the digits before the first layer.
         is_weighted: averages with learned weights of the positions in place of equal ones.
         is_early: pools after the first layer, which is 5x5 then, in place of the second.
     """
-
     layers = [Deskew()] if is_deskewed else []
     layers += [conv_norm_relu(1, first, 5, pool=2) if is_early else conv_norm_relu(1, first)]
     layers += [separable(first, width, pool=1 if is_early else 2)]
     layers += [separable(width, width) for _ in range(distinct)]
-    for _ in range(shared):
-        depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
-        both = nn.Sequential(depthwise, nn.Conv2d(width, width, 1, bias=False))
-        layers += [WeightSharing(both, width, uses, is_residual)]
+    depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
+    both = nn.Sequential(depthwise, nn.Conv2d(width, width, 1, bias=False))
+    layers += [WeightSharing(both, width, uses, is_residual)]
     if is_weighted:
         layers += [WeightedAverage(12 - 2 * (distinct + is_early)), nn.Linear(width, 10)]
     else:

@@ -10,8 +10,8 @@ from torch import nn
 from mnist_lib.engine.machine import results_folder
 from mnist_lib.experiments.hardest import HardestBatches
 from mnist_lib.experiments.pilots import one_cycle, pilot
-from mnist_lib.experiments.small_networks import Crop, dense, stages
-from mnist_lib.models import average_and_classify, normalised
+from mnist_lib.experiments.small_networks import Crop, dense
+from mnist_lib.models import normalised
 from mnist_lib.recipes import Adam, OneCycle, Recipe
 from mnist_lib.records import NoRecords
 from mnist_lib.results import Effect, finals, interval, mean_and_deviation
@@ -113,44 +113,20 @@ TO_TARGET = [
 ]
 
 
-def hardest(
-    name: str, change: str, network=cropped, peak: float = 0.3, part: float = 0.4
-) -> Recipe:
+def hardest(name: str, change: str, part: float) -> Recipe:
     """15 epochs of LARGE_BATCHES that take a part of the digits, mostly the hardest."""
     batches = partial(HardestBatches, part=part, hardest=0.6, even_epochs=2)
-    changes = {"network": network, "batches": batches, **large, **one_cycle(peak)}
-    return pilot(name, change, **changes)
+    return pilot(name, change, network=cropped, batches=batches, **large)
 
-
-def folded(border: int = 2) -> nn.Sequential:
-    """Squares of 2x2 pixels become four channels of half the size, and nothing has to be pooled."""
-    edge = Crop(border) if border else nn.Identity()
-    layers = stages((16,), (16, 3, 1, 1), (16,), (16,), n_in=4)
-    return nn.Sequential(edge, nn.PixelUnshuffle(2), *layers, average_and_classify(16))
-
-
-# few and wide layers: two cores share them well, and wider is hardly slower
-few_layers = partial(dense, (16, 5, 2), (8, 1), (16, 3, 1, 1), (16,), (16,), border=2)
-sixteen = partial(dense, (16, 5, 2), (16, 3, 1, 1), (16,), (16,), border=2)
-eight_first = partial(dense, (8, 5, 2), (16, 3, 1, 1), (16,), (16,), (8,), border=2)
 
 HALF = hardest("11-hardest-half", "half of the digits an epoch", part=0.5)
-FOLDED = LARGE_BATCHES.but(
-    "11-folded", "2x2 pixels as 4 channels, 10 epochs", network=folded, epochs=10
-)
-TO_TARGET_PILOTS = [  # epochs of the hardest digits, and other networks
+# few and wide layers: two cores share them well, and wider is hardly slower
+sixteen = partial(dense, (16, 5, 2), (16, 3, 1, 1), (16,), (16,), border=2)
+TO_TARGET_PILOTS = [  # epochs of the hardest digits, and another network
     TEN,
-    hardest("11-hardest", "two fifths of the digits an epoch, mostly the hardest"),
-    hardest("11-hardest-wide", "the same, fewer and wider layers", few_layers),
-    hardest("11-hardest-fast", "the same, the rate up to 0.5", few_layers, peak=0.5),
-    LARGE_BATCHES.but("11-wide-six", "all digits, 6 epochs", network=few_layers, epochs=6),
+    hardest("11-hardest", "two fifths of the digits an epoch, mostly the hardest", part=0.4),
     HALF,
-    FOLDED,
-    FOLDED.but("11-folded-fifteen", "15 epochs of that", epochs=15),
-    FOLDED.but("11-folded-whole", "with the border", network=partial(folded, border=0)),
-    hardest("11-folded-hardest", "three fifths of 15 epochs", folded, part=0.6),
     LARGE_BATCHES.but("11-sixteen", "four layers of 16, 12 epochs", network=sixteen, epochs=12),
-    hardest("11-eight-first", "8 maps first, then 16; 0.7 of the digits", eight_first, part=0.7),
 ]
 
 # registered: all digits train, which takes a tenth more time, and none are left to choose by
