@@ -6,11 +6,11 @@ they run in one process with the set-up of their page, and without its training,
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from exercise_answers import RIGHT
-from exercise_mistakes import WRONG
+from exercise_answers import RIGHT, SLIPS, WRONG
 from pages import PAGES, cells_of, tags
 
 from mnist_lib.results import Claims
@@ -70,6 +70,12 @@ def outcome(names: dict, page: str, number: int, answer: str = "") -> Claims:
     return eval(compile(last, "check", "eval"), names)
 
 
+def solution_of(page: str, number: int) -> str:
+    *_, solution = EXERCISES[page, number]
+    (code,) = re.findall(r"^```python\n(.+?)^```$", solution["source"], re.MULTILINE | re.DOTALL)
+    return code
+
+
 @every_exercise
 def test_its_check_and_solution_are_folded_and_no_test_digit_judges(page, number):
     text, start, check, solution = EXERCISES[page, number]
@@ -87,25 +93,34 @@ def test_its_check_and_solution_are_folded_and_no_test_digit_judges(page, number
 @every_exercise
 def test_it_is_open_on_the_page_and_ticked_by_its_solution(page, number, set_up):
     untouched = outcome(set_up(page), page, number)
-    _, _, check, solution = EXERCISES[page, number]
+    _, _, check, _ = EXERCISES[page, number]
     assert repr(untouched) == "".join(check["outputs"][0]["data"]["text/plain"])
     assert {claim.holds for claim in untouched} == {None}
-    (code,) = re.findall(r"^```python\n(.+?)^```$", solution["source"], re.MULTILINE | re.DOTALL)
-    solved = outcome(set_up(page), page, number, code)
+    solved = outcome(set_up(page), page, number, solution_of(page, number))
     assert [claim.holds for claim in solved] == [True] * len(untouched), solved
 
 
 @pytest.mark.parametrize("page, number, answer", RIGHT.values(), ids=RIGHT)
 def test_another_right_answer_is_ticked(page, number, answer, set_up):
-    claims = outcome(set_up(page), page, number, answer)
+    claims = outcome(set_up(page), page, number, solution_of(page, number) + answer)
     assert all(claim.holds for claim in claims), claims
 
 
-@pytest.mark.parametrize("page, number, answer", WRONG.values(), ids=WRONG)
+MISTAKES = {
+    **{name: (*place, solution_of(*place) + answer) for name, (*place, answer) in WRONG.items()},
+    **{
+        name: (*place, solution_of(*place).replace(right, wrong))
+        for name, (*place, right, wrong) in SLIPS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("page, number, answer", MISTAKES.values(), ids=MISTAKES)
 def test_a_typical_mistake_is_crossed(page, number, answer, set_up):
     claims = outcome(set_up(page), page, number, answer)
     assert any(claim.holds is False for claim in claims), claims
 
 
-def test_every_exercise_has_a_mistake_that_is_crossed():
-    assert {(page, number) for page, number, _ in WRONG.values()} == EXERCISES.keys()
+def test_every_exercise_has_two_mistakes_that_are_crossed():
+    counts = Counter((page, number) for page, number, _ in MISTAKES.values())
+    assert counts.keys() == EXERCISES.keys() and min(counts.values()) >= 2
