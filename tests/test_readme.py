@@ -11,7 +11,6 @@ from itertools import chain
 from pathlib import Path
 from statistics import mean, median, stdev
 
-import pytest
 from scipy.stats import t
 
 PROJECT = Path(__file__).parent.parent
@@ -70,6 +69,11 @@ def last(name: str, column: str, kind: str = "runs") -> dict[int, float]:
     return {seed: 100 * r["history"][-1][column] for seed, r in records(name, kind).items()}
 
 
+def of_test(name: str) -> list[float]:
+    """The test accuracies of the last epoch, in percent."""
+    return [*last(name, "test_accuracy").values()]
+
+
 def spread(values) -> list[float]:
     """Mean and standard deviation."""
     return [mean(values), stdev(values)]
@@ -100,11 +104,11 @@ def on_folds(ours: dict[int, float], theirs: dict[int, float]) -> tuple[list[flo
 
 def assert_measured(row: dict[str, str]) -> None:
     """What tables of steps say of their runs."""
-    runs, tested = records(row["step"]), [*last(row["step"], "test_accuracy").values()]
-    first, errors = next(iter(runs.values())), [round(10_000 - 100 * each) for each in tested]
+    runs, accuracies = records(row["step"]), of_test(row["step"])
+    first, errors = next(iter(runs.values())), [round(10_000 - 100 * each) for each in accuracies]
     assert_says(row["parameters"], first["parameters"])
     assert_says(row["epochs"], len(first["history"]))
-    assert_says(row["test accuracy"], *spread(tested))
+    assert_says(row["test accuracy"], *spread(accuracies))
     assert_says(row["seeds"], len(runs))
     assert_says(row["errors of 10,000"], min(errors), max(errors))
 
@@ -116,10 +120,10 @@ def test_the_ledger():
     for row in table:
         assert_measured(row)
         name, runs = row["step"], records(row["step"])
-        tested, validated = (last(name, f"{part}_accuracy") for part in ("test", "validation"))
-        clean = [100 * run["clean_train_accuracy"] - tested[seed] for seed, run in runs.items()]
+        validated = last(name, "validation_accuracy")
+        clean = mean(100 * run["clean_train_accuracy"] for run in runs.values())
         assert_says(row["validation"], *spread(validated.values()))
-        assert_says(row["clean train − test"], mean(clean))
+        assert_says(row["clean train − test"], clean - mean(of_test(name)))
         if parent := next(iter(runs.values()))["parent"]:
             effect, word = on_folds(validated, last(parent, "validation_accuracy"))
             assert_says(row["effect on validation"], *effect)
@@ -155,12 +159,12 @@ def test_the_systems():
     for row in table:
         log = facts[row["system"]]["log_test_accuracy"]
         runs = records(row["system"]).values()
-        tested = [*last(row["system"], "test_accuracy").values()]
-        assert_says(row["here"], *(spread(tested) if len(tested) > 1 else tested))
+        found = of_test(row["system"])
+        assert_says(row["here"], *(spread(found) if len(found) > 1 else found))
         assert_says(row["seeds"], len(runs))
         if not log:
             claim = 100 * facts[row["system"]]["own_test_accuracy"]
-            assert_says(row["difference"], mean(tested) - claim)
+            assert_says(row["difference"], mean(found) - claim)
             assert row["verdict"] == "–"
             continue
         ours = [run["history"][len(log) - 1]["test_accuracy"] for run in runs]
@@ -177,22 +181,16 @@ def test_the_systems():
 
 def meets(name: str) -> bool:
     """Whether the runs meet the target that was registered last."""
-    entries = [each for each in json.loads(text("results/registered.json"))]
-    target = [entry["target"] for entry in entries if entry["recipe"] == name][-1]
-    runs, tested = (
-        records(name),
-        [r["history"][-1]["test_accuracy"] for r in records(name).values()],
-    )
-    lowest = [
-        min(row["test_accuracy"] for row in run["history"][-target["last_epochs"] :])
-        for run in runs.values()
-    ]
+    registered = json.loads(text("results/registered.json"))
+    target = [entry["target"] for entry in registered if entry["recipe"] == name][-1]
+    histories = [run["history"] for run in records(name).values()]
+    last_ones = [history[-1]["test_accuracy"] for history in histories]
     # exact to 1e-9: the mean of equal numbers may be a little less
     limits = {
-        "max_parameters": -max(run["parameters"] for run in runs.values()),
-        "max_epochs": -max(len(run["history"]) for run in runs.values()),
-        "mean_accuracy": mean(tested) + 1e-9,
-        "lower_end": ends(tested)[0] + 1e-9,
+        "max_parameters": -max(run["parameters"] for run in records(name).values()),
+        "max_epochs": -max(map(len, histories)),
+        "mean_accuracy": mean(last_ones) + 1e-9,
+        "lower_end": ends(last_ones)[0] + 1e-9,
     }
     found = [
         abs(value) <= target[part] if value < 0 else value >= target[part]
@@ -200,9 +198,15 @@ def meets(name: str) -> bool:
         if target[part] is not None
     ]
     if target["test_accuracy"] is not None:
-        reached = sum(accuracy >= target["test_accuracy"] for accuracy in lowest)
-        found.append(reached >= math.ceil(target["of_seeds"] * len(runs)))
+        enough = math.ceil(target["of_seeds"] * len(histories))
+        found.append(kept(name, target["last_epochs"], target["test_accuracy"]) >= enough)
     return all(found)
+
+
+def kept(name: str, epochs: int = 3, least: float = 0.994) -> int:
+    """How many seeds have this test accuracy in each of the last epochs."""
+    ends = [run["history"][-epochs:] for run in records(name).values()]
+    return sum(min(row["test_accuracy"] for row in end) >= least for end in ends)
 
 
 def test_the_pages():
@@ -216,25 +220,18 @@ def test_the_pages():
             assert accuracy == verdict == "–"
             continue
         names = [OF_PAGE[page], *ALSO.get(page, [])]
-        of_each = [spread(last(name, "test_accuracy").values()) for name in names]
-        assert_says(accuracy, *chain.from_iterable(of_each))
+        assert_says(accuracy, *chain.from_iterable(spread(of_test(name)) for name in names))
         assert verdict == " ".join(MARKS[meets(name)] for name in names)
-
-
-def kept(name: str) -> int:
-    """How many seeds have 99.40 % in each of the last three epochs."""
-    ends = [run["history"][-3:] for run in records(name).values()]
-    return sum(min(row["test_accuracy"] for row in end) >= 0.994 for end in ends)
 
 
 def test_the_goal():
     found, others = region("README.md", "goal").strip().split("\n\n")
     name = re.search(r"seeds\*\* of (\S+) reach it", found)[1]
-    runs, tested = records(name), last(name, "test_accuracy").values()
+    runs = records(name)
     first, minutes = next(iter(runs.values())), [run["seconds"] / 60 for run in runs.values()]
     assert first["parameters"] < 8_000 and len(first["history"]) <= 15
     said = found.replace(name, "").replace("95 %", "")
-    counted = [kept(name), len(runs), *spread(tested), *ends([*tested])]
+    counted = [kept(name), len(runs), *spread(of_test(name)), *ends(of_test(name))]
     size = [first["parameters"], len(first["history"])]
     assert_says(said.split(", 15 epochs")[0] + ", 15 epochs", *counted, *size)
     (shown,) = numbers(said.split("15 epochs")[1])
@@ -243,14 +240,13 @@ def test_the_goal():
     assert kept(name) / len(runs) >= max(kept(each) / len(records(each)) for each in named)
     counts = {n: (int(k), int(of)) for n, k, of in re.findall(r"(\S+) (\d+) of (\d+)", others)}
     assert counts == {each: (kept(each), len(records(each))) for each in counts}
-    good = [each for each in named if mean(last(each, "test_accuracy").values()) >= 99.4]
-    assert {*good} <= {name, *counts}
+    assert {each for each in named if mean(of_test(each)) >= 99.4} <= {name, *counts}
 
 
 def test_the_registered_networks():
     for row in rows("docs/ledger.md", "result"):
         assert_measured(row)
-        assert_says(row["95 % interval"], *ends([*last(row["step"], "test_accuracy").values()]))
+        assert_says(row["95 % interval"], *ends(of_test(row["step"])))
         assert row["target"] == MARKS[meets(row["step"])]
 
 
@@ -259,7 +255,7 @@ def test_the_fastest():
     seconds = [[run["seconds"] for run in records(row["recipe"]).values()] for row in table]
     for row, own in zip(table, seconds, strict=True):
         ratios = [one / other for one, other in zip(own, seconds[0], strict=True)]
-        assert_says(row["test accuracy"], *spread(last(row["recipe"], "test_accuracy").values()))
+        assert_says(row["test accuracy"], *spread(of_test(row["recipe"])))
         assert_says(row["seconds"], *spread(own))
         assert_says(row["relative time"], mean(ratios), *ends(ratios))
 
@@ -271,12 +267,3 @@ def test_the_second_benchmark():
         share = mean(each[f"winner beside {system}"] / each[system] for each in rounds)
         assert row["plain loop"] == f"{median(each[system] for each in rounds):.3g}"
         assert row["ratio"] == f"{share:.3g}"
-
-
-TEXTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
-
-
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
-def test_no_region_was_left_empty(path):
-    for mark in re.findall(r"<!-- (\w+) -->\n", path.read_text("utf-8")):
-        assert region(path.relative_to(PROJECT), mark)
