@@ -1,4 +1,4 @@
-"""Page 11: its recipes, epochs of the hardest digits, and how seconds are compared."""
+"""Page 11: its recipes, and epochs of the hardest digits."""
 
 from dataclasses import replace
 from functools import partial
@@ -91,6 +91,3 @@ def test_a_training_takes_the_steps_of_its_part_and_can_be_repeated(tiny, synthe
     assert run.history[-1]["test_accuracy"] > 0.3
     rates = learning_rates(recipe.optimizer, recipe.schedule, 5, 3)  # 160 digits, 32 a step
     assert [row["learning_rate"] for row in run.history] == pytest.approx(rates[::5])
-
-
-# ---- seconds ------------------------------------------------------------------------------------

@@ -189,15 +189,8 @@ def test_nearest_affine_is_that_of_torchvision(some, fill, angle, x, y, magnific
     Round numbers, of which hypothesis is fond, would put many positions there at once.
     """
     angle, magnification, shear = angle + 0.0217, magnification + 0.00123, shear + 0.0131
-    ours = moved(
-        batched.NearestAffine(fill=fill),
-        some,
-        np.deg2rad(angle),
-        x,
-        y,
-        magnification,
-        np.deg2rad(shear),
-    )
+    drawn = np.deg2rad(angle), x, y, magnification, np.deg2rad(shear)
+    ours = moved(batched.NearestAffine(fill=fill), some, *drawn)
 
     def change(picture):  # torchvision draws whole pixels
         return torchvision.affine(
