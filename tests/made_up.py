@@ -51,7 +51,7 @@ def finished(
         earlier: all accuracies of the epochs before the last.
     """
     fold = recipe.fold(seed)
-    held_out = TRAINING_SIZE // FOLDS if fold else 0
+    held_out, tested = TRAINING_SIZE // FOLDS if fold else 0, 0 if test is None else TEST_SIZE
     last = {"train": 0.985, "validation": validation if fold else None, "test": test}
     last = {part: accuracy for part, accuracy in last.items() if accuracy is not None}
     epochs = [dict.fromkeys(last, earlier)] * (recipe.epochs - 1) + [last]
@@ -60,11 +60,7 @@ def finished(
         seed,
         recipe.new_network(seed),
         fold,
-        sizes={
-            "train": TRAINING_SIZE - held_out,
-            "validation": held_out,
-            "test": 0 if test is None else TEST_SIZE,
-        },
+        sizes={"train": TRAINING_SIZE - held_out, "validation": held_out, "test": tested},
         machine=describe_machine("cpu"),
         short=short,
         history=[row(epoch, accuracies) for epoch, accuracies in enumerate(epochs, start=1)],

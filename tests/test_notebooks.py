@@ -71,11 +71,10 @@ def test_a_page_trains_all_steps_of_its_number(path):
 
 
 def test_the_network_of_a_readers_own_trains(synthetic):
-    (cell,) = cells_of(PAGES[9], tag="own-system")
-    names = {}
-    exec(cells_of(PAGES[9], tag="parameters")[0]["source"], names)
-    exec(cells_of(PAGES[9])[2]["source"], names)
-    exec(cell["source"], names)
+    _, parameters, imports, *_ = cells_of(PAGES[9])
+    names, (own,) = {}, cells_of(PAGES[9], tag="own-system")
+    for cell in (parameters, imports, own):
+        exec(cell["source"], names)
     run = fit(names["MINE"].but("mine-2", "smaller batches", batch_size=64), synthetic)
     assert run.history[-1]["test_accuracy"] > 0.5
 
@@ -94,9 +93,8 @@ START = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[
 
 def set_up(folder: Path, page: Path, repository: str = "") -> tuple[str, str]:
     """Run the cell in a folder as papermill does; returns where mnist_lib is, and what was said."""
-    cell = cells_of(PAGES[0])[0]["source"].replace(
-        'REPOSITORY = ""', f"REPOSITORY = {repository!r}"
-    )
+    cell = cells_of(PAGES[0])[0]["source"]
+    cell = cell.replace('REPOSITORY = ""', f"REPOSITORY = {repository!r}")
     code = f"{HIDDEN}\n{cell}\nimport mnist_lib\nprint(Path(mnist_lib.__file__).parents[1])"
     answer = subprocess.run(
         [sys.executable, "-c", START, str(page), code], cwd=folder, capture_output=True, text=True
