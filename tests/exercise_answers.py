@@ -12,11 +12,6 @@ def mended(model, optimizer):
         F.nll_loss(model(x).log_softmax(1), y).backward()
         optimizer.step()
 """
-BY_HAND = """
-def by_hand(x, scale, shift, eps=1e-5):
-    variance, mean = torch.var_mean(x, (0, 2, 3), keepdim=True, correction=0)
-    return (x - mean) / torch.sqrt(variance + eps) * scale[:, None, None] + shift[:, None, None]
-"""
 ADAM = """
 from mnist_lib.recipes import Adam
 mine = hurried.but("03-mine", "another", optimizer=Adam(0.003))
@@ -29,11 +24,6 @@ def erase(images, generator):
         row, column = torch.randint(23, (2,), generator=generator).tolist()
         image[..., row : row + 6, column : column + 6] = 0
     return images
-"""
-EINSUM = """
-full_weights = lambda depthwise, pointwise: torch.einsum(
-    "ikl,oi->oikl", depthwise[:, 0], pointwise[:, :, 0, 0]
-)
 """
 DOUBTFUL = """
 of_three = torch.tensor([[0.4, 0.35, 0.25], [0.1, 0.9, 0.0], [0.51, 0.49, 0.0]])
@@ -50,14 +40,9 @@ threshold = min(t for t in sure[~is_correct].tolist() if (~is_correct & (sure > 
 RIGHT = {  # executed after the solution
     "another way to the same weights": ("01", 1, STEPS),
     "padding": ("02", 2, "moved = lambda images, n: torch.nn.functional.pad(images, (n, -n))"),
-    "the layer itself": ("03", 1, BY_HAND),
     "Adam": ("03", 2, ADAM),
     "PyTorch's": ("04", 1, "drop = lambda x, p: torch.nn.functional.dropout(x, p)"),
-    "by evaluate": ("04", 2, """
-mended = lambda model, *some: evaluate(model, Batches(*some, batch_size=512))[1]
-"""),
     "a loop": ("05", 2, ERASE),
-    "by einsum": ("07", 2, EINSUM),
     "another class in doubt": ("12", 1, DOUBTFUL),
     "every fold drawn": ("12", 2, DRAWN),
     "by trying all": ("14", 2, TRIED),
