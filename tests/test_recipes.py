@@ -10,15 +10,7 @@ from made_up import tiny_network, without_validation
 from torch import nn
 
 from mnist_lib import train
-from mnist_lib.recipes import (
-    SGD,
-    Adam,
-    Constant,
-    OneCycle,
-    Recipe,
-    StepDecay,
-    learning_rates,
-)
+from mnist_lib.recipes import SGD, Adam, Constant, OneCycle, Recipe, StepDecay, learning_rates
 from mnist_lib.train import fit, predict
 
 
@@ -34,8 +26,6 @@ def test_but_changes_what_is_named_and_remembers_where_it_came_from(base):
     step = base.but("01-step", "smaller batches", batch_size=64)
     assert step == replace(base, name="01-step", change="smaller batches", batch_size=64)
     assert step.parent is base and base.parent is None and base.batch_size == 128
-    with pytest.raises(TypeError, match="learning_rate"):
-        base.but("01-step", "a slip", learning_rate=0.2)
 
 
 @pytest.mark.parametrize("name", ["../x", "", "a b", ".x", "x-", "a*", "größer", "a\n"])
@@ -44,12 +34,10 @@ def test_names_that_are_no_folders_are_refused(base, name):
         base.but(name, "a name")
 
 
-@given(seed=st.integers(0, 2**31 - 11))
-def test_ten_seeds_in_turn_hold_out_ten_folds(seed):
-    recipe = Recipe("00-base", "the beginning", tiny_network, SGD(0.1))
-    assert recipe.fold(1) == recipe.fold(11) == 1 and recipe.fold(0) == 10
-    assert {recipe.fold(seed + more) for more in range(10)} == set(range(1, 11))
-    assert replace(recipe, folds=0).fold(seed) == 0
+def test_ten_seeds_in_turn_hold_out_ten_folds(base):
+    folds = [base.fold(seed) for seed in (0, *range(1, 11), 11, 2**31 - 1)]
+    assert folds == [10, *range(1, 11), 1, 7]
+    assert replace(base, folds=0).fold(7) == 0
 
 
 @pytest.mark.parametrize("folds", [1, 9, -10, 2.5, "10", None])
@@ -76,20 +64,20 @@ def test_changes_are_shown_as_a_diff(base):
 STEPS, EPOCHS = 10, 6
 
 
-def walk(schedule, optimizer=None) -> list[dict]:
+def walk(schedule, optimizer) -> list[dict]:
     """The optimizer's settings in each of the 60 steps of a run."""
-    built = (optimizer or SGD(learning_rate=0.1, momentum=0.9)).build(nn.Linear(1, 1))
+    built = optimizer.build(nn.Linear(1, 1))
     scheduler = schedule.build(built, steps=STEPS, epochs=EPOCHS)
     seen = []
     for _ in range(STEPS * EPOCHS):
-        seen.append({k: v for k, v in built.param_groups[0].items() if k != "params"})
+        seen.append({**built.param_groups[0]})
         built.step()
         scheduler.step()
     return seen
 
 
 def rates(schedule) -> list[float]:
-    found = [settings["lr"] for settings in walk(schedule)]
+    found = [settings["lr"] for settings in walk(schedule, SGD(0.1))]
     assert learning_rates(SGD(0.1), schedule, STEPS, EPOCHS) == found
     return found
 
@@ -109,12 +97,11 @@ def test_one_cycle_starts_low_peaks_once_and_ends_near_nothing(anneal):
 
 
 def test_one_cycle_moves_the_momentum_only_where_asked_to():
-    seen = walk(OneCycle(peak=0.2), SGD(learning_rate=0.1, momentum=0.7))
-    assert {settings["momentum"] for settings in seen} == {0.7}
-    seen = walk(OneCycle(peak=0.2), Adam(learning_rate=0.1, betas=(0.8, 0.99)))
-    assert {settings["betas"] for settings in seen} == {(0.8, 0.99)}
-    seen = walk(OneCycle(peak=0.2, cycle_momentum=True), SGD(learning_rate=0.1, momentum=0.7))
-    momentum = [settings["momentum"] for settings in seen]
+    sgd, adam = SGD(0.1, momentum=0.7), Adam(0.1, betas=(0.8, 0.99))
+    assert {settings["momentum"] for settings in walk(OneCycle(peak=0.2), sgd)} == {0.7}
+    assert {settings["betas"] for settings in walk(OneCycle(peak=0.2), adam)} == {(0.8, 0.99)}
+    cycled = walk(OneCycle(peak=0.2, cycle_momentum=True), sgd)
+    momentum = [settings["momentum"] for settings in cycled]
     assert momentum[0] == momentum[-1] == pytest.approx(0.95)
     assert min(momentum) == pytest.approx(0.85)
 
@@ -142,7 +129,7 @@ def test_optimizers_are_built_as_described(optimizer):
 # ---- what cannot work is refused before anything is trained -------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_training(monkeypatch):
     """Fails the test as soon as anything is trained."""
     monkeypatch.setattr(train, "train_step", lambda *_: pytest.fail("training began"))
@@ -161,25 +148,18 @@ class Net(nn.Module):
 
 
 WRONG_NETWORKS = {
-    "nine classes": (
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 9)),
-        r"gives the shape \(9,\)",
-    ),
+    "nine classes": (lambda: Net(lambda logits: logits[:, :9]), r"gives the shape \(9,\)"),
     "a map": (lambda: nn.Sequential(nn.Conv2d(1, 10, 3)), r"the shape \(10, 26, 26\).* \(10,\)"),
     "a tuple": (lambda: Net(lambda logits: (logits, 1)), "returns a tuple"),
     "squeezed": (lambda: Net(lambda logits: logits.squeeze()), "batch of 1: .* squeeze"),
     "batch norm": (lambda: Net(lambda x: x, nn.BatchNorm1d(784)), "training mode on a batch of 1:"),
-    "no parameters": (
-        lambda: nn.Sequential(nn.AdaptiveAvgPool2d((2, 5)), nn.Flatten()),
-        "no parameters to train",
-    ),
+    "no parameters": (nn.Flatten, "no parameters to train"),
     "frozen": (lambda: tiny_network().requires_grad_(False), "no parameters to train"),
     "mixed images": (lambda: Net(lambda x: x.view(-1, 5)), r"give the shape \(4, 5\)"),
     "other images": (lambda: nn.Linear(32, 10), "fails in evaluation mode on a batch of 2"),
 }
 
 
-@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize("kind", WRONG_NETWORKS)
 def test_a_network_that_cannot_work_is_refused(tiny, synthetic, kind):
     """With the last batch of a run, which is here a single image."""
@@ -189,7 +169,6 @@ def test_a_network_that_cannot_work_is_refused(tiny, synthetic, kind):
         fit(recipe, synthetic.first(33), device="cpu")
 
 
-@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -207,7 +186,6 @@ def test_settings_that_cannot_work_are_refused(tiny, synthetic, changes, message
         fit(tiny.but("00-wrong", "a slip", **changes), synthetic, device="cpu")
 
 
-@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
     ("folds", "seed", "fold", "message"),
     [
@@ -223,7 +201,6 @@ def test_digits_of_another_fold_are_refused(tiny, synthetic, folds, seed, fold, 
         fit(replace(tiny, folds=folds), replace(synthetic, fold=fold), seed, device="cpu")
 
 
-@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
@@ -243,7 +220,6 @@ def test_images_as_floats_are_not_predicted(tiny, synthetic):
         predict(tiny.new_network(1), synthetic.test_images / 255)
 
 
-@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize("wrong", [-1, 1.5, True, "1", None, 2**31])
 def test_impossible_seeds_and_threads_are_refused(tiny, synthetic, wrong):
     with pytest.raises(ValueError, match=f"seed must be a whole number .*{wrong!r}"):
@@ -252,7 +228,6 @@ def test_impossible_seeds_and_threads_are_refused(tiny, synthetic, wrong):
         fit(tiny, synthetic, device="cpu", threads=wrong)
 
 
-@pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize("device", ["gpu", "tpu:0", "", "cuda:99", "cpu:banana"])
 def test_an_unknown_device_is_refused(tiny, synthetic, device):
     with pytest.raises(ValueError, match=f"device '{device}' is not available here; choose"):

@@ -65,11 +65,9 @@ def test_a_wrong_total_is_refused():
 # ---- receptive field: those of all published systems are in test_systems.py ---------------------
 
 
-def entries(model: nn.Module) -> list[tuple]:
-    return list(receptive_field(model)[["k", "s", "p", "r", "n", "j"]].itertuples(index=False))
+def entries(model: nn.Module) -> list[list]:
+    return receptive_field(model)[["k", "s", "p", "r", "n", "j"]].values.tolist()
 
-
-# ---- receptive field: any network ---------------------------------------------------------------
 
 layers = st.one_of(
     st.builds(
@@ -92,25 +90,30 @@ def test_any_stack_follows_the_recurrence(stack):
         if n + 2 * p <= reach:
             break
         n, r, j = (n + 2 * p - reach - 1) // s + 1, r + reach * j, j * s
-        expected.append((r, n, j))
+        expected.append([reach + 1, s, p, r, n, j])
         modules.append(kind(1, 1, **settings) if kind is conv else kind(**settings))
-    table = receptive_field(nn.Sequential(conv(1, 1, 1), *modules))
-    assert list(table[["r", "n", "j"]].itertuples(index=False))[1:] == expected
+    assert entries(nn.Sequential(conv(1, 1, 1), *modules))[1:] == expected
 
 
 def test_layers_have_names_and_poolings_their_windows():
-    depthwise = nn.Conv2d(8, 8, 3, groups=8)
-    grouped = nn.Conv2d(8, 16, 1, groups=2)
-    pools = [nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(4), nn.AdaptiveAvgPool2d(1)]
-    table = receptive_field(nn.Sequential(nn.Conv2d(1, 8, 3), depthwise, grouped, *pools))
-    names = ["conv 1→8", "depthwise conv 8", "conv 8→16", "average pool"]
-    assert table["layer"].tolist() == names + 2 * ["global average pool"]
-    assert table[["k", "s", "n"]].values.tolist()[3:] == [[2, 2, 12], [3, 3, 4], [4, 4, 1]]
+    table = receptive_field(
+        nn.Sequential(
+            *[conv(1, 1, 1), conv(1, 8, 3), conv(8, 8, 3, groups=8)],
+            *[conv(8, 8, 1, groups=2), conv(8, 16, 1, groups=8), pool(3, 1, padding=1)],
+            *[nn.AvgPool2d(2), nn.AdaptiveAvgPool2d((4, 4)), nn.AdaptiveAvgPool2d(1)],
+            *[flatten(), nn.Linear(16, 10)],
+        )
+    )
+    names = ["conv 1→1", "conv 1→8", "depthwise conv 8", "conv 8→8", "conv 8→16", "max pool"]
+    names += ["average pool", *2 * ["global average pool"], "linear 16→10"]
+    assert table["layer"].tolist() == names
+    windows = [[3, 1, 1, 24], [2, 2, 0, 12], [3, 3, 0, 4], [4, 4, 0, 1], [1, 1, 0, 1]]
+    assert table[["k", "s", "p", "n"]].values.tolist()[5:] == windows
 
 
-@pytest.mark.parametrize(("padding", "p", "n"), [("same", 1, 28), ("valid", 0, 26)])
+@pytest.mark.parametrize(("padding", "p", "n"), [("same", 2, 28), ("valid", 0, 24)])
 def test_padding_may_be_given_by_name(padding, p, n):
-    assert entries(nn.Sequential(conv(1, 4, 3, padding=padding))) == [(3, 1, p, 3, n, 1)]
+    assert entries(nn.Sequential(conv(1, 4, 5, padding=padding))) == [[5, 1, p, 5, n, 1]]
 
 
 def test_uneven_adaptive_pooling_and_hidden_pooling_are_refused():
