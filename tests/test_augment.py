@@ -112,27 +112,30 @@ def drawn_by_numpy(image: torch.Tensor) -> torch.Tensor:
 
 
 PIPELINES = {
-    "albumentations": lambda: A.Compose([A.Affine(rotate=(-20, 20), translate_percent=0.1, p=1)]),
-    "torchvision": lambda: v2.RandomAffine(degrees=20, translate=(0.1, 0.1)),
-    "own": lambda: drawn_by_numpy,
+    "albumentations": A.Compose([A.Affine(rotate=(-20, 20), translate_percent=0.1, p=1)]),
+    "torchvision": v2.RandomAffine(degrees=20, translate=(0.1, 0.1)),
+    "own": drawn_by_numpy,
 }
+every_pipeline = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
 
 
-@pytest.fixture(params=PIPELINES)
-def pipeline(request):
-    return PIPELINES[request.param]()
+def states() -> tuple:
+    """Of the global generators of Python, numpy and PyTorch."""
+    return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
 
 
+@every_pipeline
 def test_a_pipeline_repeats_with_its_seed_and_only_with_it(some, pipeline):
     one = PerImage(pipeline)(some, generator(1))
     assert one.shape == some.shape and one.dtype == torch.float32
     assert 0 <= one.min() and 0.1 < one.max() <= 1
-    states = random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
+    before = states()
     assert torch.equal(one, PerImage(pipeline)(some, generator(1)))
-    assert states == (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist())
+    assert states() == before
     assert not torch.equal(one, PerImage(pipeline)(some, generator(2)))
 
 
+@every_pipeline
 def test_a_pipeline_draws_anew_for_each_image_and_epoch(digits, pipeline):
     copies, labels = digits.train_images[:1].expand(300, -1, -1, -1), torch.zeros(300).long()
     batches = Batches(copies, labels, 50, PerImage(pipeline), None, generator(2))

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import subprocess
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -28,10 +29,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(
     if os.name == "posix":  # others can read it
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(os, failing, fail)
+    monkeypatch.setattr(os, failing, Mock(side_effect=error))
     with pytest.raises(type(error)) as raised:
         write_atomically(path, b"new")
     assert path.read_bytes() == "± 0.1".encode()
@@ -63,10 +61,9 @@ def test_a_switch_says_yes_or_no(monkeypatch, word, answer):
 def test_the_commit_is_known_only_in_a_git_checkout(monkeypatch, tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     monkeypatch.setattr(machine, "PROJECT", tmp_path)
-    who = ["-c", "user.name=a", "-c", "user.email=a"]
     (tmp_path / "mnist_lib").mkdir()
-    command = ["git", *who, "commit", "-q", "--allow-empty", "-m", "first"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    command = "git -c user.name=a -c user.email=a commit -q --allow-empty -m first"
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
     first = machine.commit()
     assert len(first["commit"]) >= 7 and first["clean"] is True
     (tmp_path / "mnist_lib" / "new.py").touch()
@@ -133,11 +130,10 @@ def test_a_page_refuses_parameters_that_cannot_be_used(page, parameters, message
 
 
 def test_order_augmentation_and_epochs_draw_from_their_own_generators():
-    numbers = [
-        machine.generator(seed, purpose).initial_seed()
+    orders, augmentations = (
+        [machine.generator(seed, purpose).initial_seed() for seed in range(50)]
         for purpose in ("order", "augmentation")
-        for seed in range(50)
-    ]
+    )
     epochs = [machine.epoch_seed(seed, epoch) for seed in range(50) for epoch in range(1, 51)]
-    assert len({*numbers, *epochs}) == 2 * 50 + 50 * 50
-    assert numbers[11] == 1_000_014 and machine.epoch_seed(11, 1) == 3_011_004  # of the records
+    assert len({*orders, *augmentations, *epochs}) == 2 * 50 + 50 * 50
+    assert orders[11] == 1_000_014 and machine.epoch_seed(11, 1) == 3_011_004  # of the records

@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -76,23 +77,20 @@ def test_test_images_decide_nothing(tiny, synthetic):
     assert validation.sizes == {"train": 640, "validation": 192, "test": 0}
 
 
-def test_a_run_takes_its_threads_and_its_own_kind_of_batches(tiny, synthetic, monkeypatch):
-    threads, train_step = [], train.train_step
-    made = []
+def test_a_run_takes_its_threads_and_its_own_kind_of_batches(tiny, synthetic):
+    seen = []
 
-    def batches(*given, **options):
-        made.append(options["epochs"])
-        return Batches(*given, **options)
+    class Watched(Batches):
+        def __init__(self, *given, epochs, **options):
+            super().__init__(*given, **options)
+            seen.append(epochs)
 
-    def watched(*given):
-        threads.append(torch.get_num_threads())
-        return train_step(*given)
+        def note(self, *_):
+            seen.append(torch.get_num_threads())
 
-    monkeypatch.setattr(train, "train_step", watched)
-    before = torch.get_num_threads()
-    run = fit(replace(tiny, batches=batches), synthetic.first(64), threads=2)
-    assert set(threads) == {2} and run.machine["threads"] == 2 and made == [2]
-    assert torch.get_num_threads() == before
+    run = fit(replace(tiny, batches=Watched, epochs=3), synthetic.first(32), threads=2)
+    assert seen == [3, 2, 2, 2] and run.machine["threads"] == 2
+    assert torch.get_num_threads() == 1  # as before
 
 
 # ---- what is measured ---------------------------------------------------------------------------
@@ -112,12 +110,10 @@ def test_an_epochs_training_numbers_are_means_over_images(synthetic):
     """With a rate of 0 nothing moves, so they are those of the evaluation."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     batches = Batches(synthetic.train_images[:50], synthetic.train_labels[:50], 32)
-    steps = []
-    measured = train.train_epoch(
-        model, batches, SGD(0.0).build(model), after_step=lambda: steps.append(1)
-    )
+    after_step = Mock()
+    measured = train.train_epoch(model, batches, SGD(0.0).build(model), after_step=after_step)
     assert measured == pytest.approx(evaluate(model, batches), rel=1e-5)
-    assert model.training is False and len(steps) == 2
+    assert model.training is False and after_step.call_count == 2
 
 
 def test_each_epoch_is_recorded_and_handed_over(tiny, synthetic):
@@ -143,17 +139,13 @@ def test_each_epoch_is_recorded_and_handed_over(tiny, synthetic):
 
 def test_clean_accuracy_is_that_of_the_training_images_as_they_are(tiny, synthetic):
     """In eval mode, after the last step: the running one is of dropout and augmented images."""
-    augmented = []
-
-    def augment(images, generator):
-        augmented.append(len(images))
-        return RandomAffine(degrees=30, translate=0.2)(images, generator)
-
+    augment = Mock(side_effect=RandomAffine(degrees=30, translate=0.2))
     run = fit(replace(tiny, network=dropping, augment=augment), synthetic)
     clean = Batches(synthetic.train_images, synthetic.train_labels, 100)
     assert run.clean_train_accuracy == evaluate(run.model, clean)[1]
     assert run.clean_train_accuracy != run.history[-1]["train_accuracy"]
-    assert sum(augmented) == 2 * 640  # once an epoch, and not for the clean accuracy
+    augmented = sum(len(images) for images, _ in (call.args for call in augment.call_args_list))
+    assert augmented == 2 * 640  # once an epoch, and not for the clean accuracy
 
 
 def test_predictions_are_probabilities_in_the_order_of_the_images(tiny, synthetic):
@@ -232,7 +224,8 @@ def test_one_line_an_epoch_stays_and_a_bar_shows_where_somebody_watches(
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     with redirect_stdout(io.StringIO()) as terminal:
         terminal.isatty = lambda: is_terminal
-        run = fit(tiny, synthetic, quiet=False)
+        run = train.fit(tiny, synthetic, device="cpu")
+    assert (run.seed, run.machine["threads"]) == (1, 1)
     accuracies = [f"{row['validation_accuracy']:.2%}" for row in run.history]
     assert LINE.findall(terminal.getvalue()) == accuracies
     assert ("step" in terminal.getvalue()) is has_bar
