@@ -25,7 +25,7 @@ OFFERED = {
     "engine.machine": "is_short prepare seeded",
     "recipes": "Adam Constant OneCycle Recipe SGD StepDecay learning_rates source",
     "records": "NoRecords Run load_checkpoint records_of save",
-    "results": "Claims Effect claim effect exercise finals interval ledger mean_and_deviation "
+    "results": "Claims Effect claim effect exercise finals held interval ledger mean_and_deviation "
     "pilots recheck verdict",
     "summary": "count_parameters layer_table receptive_field",
     "train": "evaluate fit predict train_epoch train_step",

@@ -59,6 +59,13 @@ def finals(recipe: Recipe) -> pd.DataFrame:
     return table.assign(errors=errors.astype("Int64"))  # missing for validation runs
 
 
+def held(records: list[dict], column: str = "test_accuracy", last_epochs: int = 3) -> pd.Series:
+    """By seed what a run held: the lowest accuracy of its last epochs, as a fraction."""
+    ends = {record["seed"]: record["history"][-last_epochs:] for record in records}
+    lowest = {seed: min(row[column] for row in end) for seed, end in ends.items()}
+    return pd.Series(lowest, dtype=float)
+
+
 def mean_and_deviation(values: pd.Series) -> str:
     """'99.52 ± 0.04 %': mean and standard deviation over seeds; one seed has no deviation."""
     values = values.dropna()
@@ -295,14 +302,12 @@ def target_claims(target: Target, records: list[dict]):
         most = max(map(len, histories))
         yield claim(f"at most {limit} epochs: {most}", most <= limit)
     if (least := target.test_accuracy) is not None:
-        ends = [history[-target.last_epochs :] for history in histories]
-        lowest = [min(epoch["test_accuracy"] for epoch in end) for end in ends]
-        enough = math.ceil(target.of_seeds * count)
-        reached = sum(accuracy >= least for accuracy in lowest)
+        lowest = held(records, last_epochs=target.last_epochs)
+        reached, enough = sum(lowest >= least), math.ceil(target.of_seeds * count)
         epochs = "last epoch" if target.last_epochs == 1 else f"last {target.last_epochs} epochs"
         how_many = f"{enough} of {seeds}" if enough < count else seeds
         sentence = f"at least {least:.2%} in the {epochs} of {how_many}: "
-        yield claim(f"{sentence}{reached} of {count}, lowest {min(lowest):.2%}", reached >= enough)
+        yield claim(f"{sentence}{reached} of {count}, lowest {lowest.min():.2%}", reached >= enough)
     last = pd.Series([history[-1]["test_accuracy"] for history in histories])
     mean = interval(last)  # rounded below: the mean of equal numbers may be a little less
     if (least := target.mean_accuracy) is not None and count > 1:

@@ -1,7 +1,6 @@
-"""Page 14: digits are corrupted as asked, and what is measured of them is right and kept."""
+"""Page 14: digits are corrupted as asked, and what is recorded of them is right."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -10,8 +9,7 @@ from mnist_lib.experiments.calibration import calibration_error, reliability
 from mnist_lib.experiments.corruptions import CLEAN, CORRUPTIONS, LEVELS, NEUTRAL
 from mnist_lib.experiments.drawing import to_digit
 from mnist_lib.journey import SMALL
-from mnist_lib.records import load_checkpoint, records_of, save
-from mnist_lib.train import fit
+from mnist_lib.records import load_checkpoint, records_of
 
 # ---- corruptions --------------------------------------------------------------------------------
 
@@ -52,49 +50,13 @@ def test_the_calibration_error_is_the_weighted_distance_of_the_bins():
 # ---- measured -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def trained(tiny, synthetic, monkeypatch):
-    """Two recorded networks of the test's own, and digits to show them."""
-    monkeypatch.setenv("MNIST_LIB_RENEW", "1")  # measurements and records go into one folder
-    for seed in (1, 2):
-        save(fit(tiny, synthetic, seed=seed, device="cpu", quiet=True))
-    monkeypatch.setattr(corruptions, "TEST_SIZE", 60)
-    return [(tiny, 1), (tiny, 2)], synthetic.test_images[:60], synthetic.test_labels[:60]
-
-
-def test_what_is_measured_is_kept_and_not_measured_again(trained, results, monkeypatch):
-    networks, images, labels = trained
-    with monkeypatch.context() as patched:  # a shortened run keeps nothing
-        patched.setenv("MNIST_LIB_SHORT", "1")
-        table = corruptions.measured(networks, images, labels)
-    assert len(table) == 2 * (1 + len(LEVELS)) and not (results / "corruptions.json").exists()
-    corruptions.measured(networks, images, labels)
-    monkeypatch.setattr(corruptions, "judge", None)  # whatever is measured now fails
-    again = corruptions.measured(networks, images, labels)
-    key = ["seed", "corruption", "strength"]
-    ordered = [each.sort_values(key, ignore_index=True) for each in (again, table)]
-    pd.testing.assert_frame_equal(*ordered, check_dtype=False)
-
-
-def test_other_weights_are_measured_anew_and_replace_the_old_rows(trained, monkeypatch):
-    networks, images, labels = trained
-    first = corruptions.measured(networks, images, labels)
-    corruptions.record(first.iloc[:1].assign(recipe="00-other"))
-    model = load_checkpoint(*networks[1])
-    monkeypatch.setattr(corruptions, "load_checkpoint", lambda recipe, seed: model)
-    second = corruptions.measured(networks[:1], images, labels)
-    kept = corruptions.recorded()
-    assert sum(kept["recipe"] == "00-other") == 1 and len(kept) == len(first) + 1
-    assert set(kept["weights"][kept["recipe"] == "00-tiny"]) == set(second["weights"])
-
-
 def test_the_committed_table_is_of_the_committed_weights(committed):
     table = corruptions.recorded()
     assert not table.duplicated(["recipe", "seed", "corruption", "strength"]).any()
     for (name, seed, weights), rows in table.groupby(["recipe", "seed", "weights"]):
         recipe = find(name)
         model = load_checkpoint(recipe, seed)
-        assert corruptions.hash_of(model) == weights, "trained anew: run page 14 with --renew"
+        assert corruptions.hash_of(model) == weights, "trained anew: run benchmarks/corruptions.py"
         assert set(zip(rows["corruption"], rows["strength"], strict=True)) == {CLEAN, *LEVELS}
         (record,) = [record for record in records_of(recipe) if record["seed"] == seed]
         clean = corruptions.values_at(rows, recipe, CLEAN, "accuracy")[seed]

@@ -146,7 +146,8 @@ TARGETS = [  # parts of a target, records, whether they reach it, how its line e
 
 @pytest.mark.parametrize("parts, records, holds, end", TARGETS)
 def test_each_part_of_a_target_is_judged_to_the_last_image(parts, records, holds, end):
-    (found,) = target_claims(only(**parts), records)
+    numbered = [{**record, "seed": seed} for seed, record in enumerate(records)]
+    (found,) = target_claims(only(**parts), numbered)
     assert found.holds is holds and found.sentence.endswith(end)
 
 

@@ -20,7 +20,7 @@ from mnist_lib.experiments import comparison, figures, speed
 from mnist_lib.experiments.pilots import ABLATIONS, REGISTERED
 from mnist_lib.recipes import Recipe
 from mnist_lib.records import NoRecords, records_of
-from mnist_lib.results import finals, interval, ledger, mean_and_deviation, pilots, verdict
+from mnist_lib.results import finals, held, interval, ledger, mean_and_deviation, pilots, verdict
 
 NETWORKS = [*journey.STEPS, speed.TO_TARGET_FINAL, speed.SOONER, *REGISTERED]
 
@@ -89,15 +89,14 @@ def as_markdown(table: pd.DataFrame) -> str:
 # ---- regions ------------------------------------------------------------------------------------
 
 
-def goal(least: float = 0.994, last: int = 3) -> str:
+def goal(least: float = 0.994) -> str:
     """How many seeds of each network keep the goal's accuracy in the last epochs.
 
     The first line names the network with ten seeds or more that keeps it most often.
     """
     kept, runs, means = {}, {}, {}
     for recipe in filter(records_of, [*journey.VARIANTS, *NETWORKS]):
-        ends = [[row["test_accuracy"] for row in r["history"][-last:]] for r in records_of(recipe)]
-        kept[recipe.name] = sum(min(end) >= least for end in ends)
+        kept[recipe.name] = sum(held(records_of(recipe)) >= least)
         runs[recipe.name] = finals(recipe)
         means[recipe.name] = runs[recipe.name]["test_accuracy"].mean()
     enough = [n for n in kept if len(runs[n]) >= 10]

@@ -7,7 +7,6 @@ corruption has a direction, neighbours in the set go different ways, so that all
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 
 import pandas as pd
 import torch
@@ -15,11 +14,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_lib.augment import affine
-from mnist_lib.data import TEST_SIZE, to_float
+from mnist_lib.data import to_float
 from mnist_lib.engine import machine
 from mnist_lib.experiments.calibration import calibration_error
 from mnist_lib.recipes import Recipe
-from mnist_lib.records import load_checkpoint
 from mnist_lib.train import predict
 
 DIRECTIONS = torch.tensor([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up
@@ -82,64 +80,18 @@ LEVELS = [
     (name, strength) for name, (_, strengths) in CORRUPTIONS.items() for strength in strengths
 ]
 
-# ---- measured -----------------------------------------------------------------------------------
-
-COLUMNS = [
-    "recipe", "seed", "weights", "corruption", "strength",
-    "accuracy", "confidence", "calibration_error",
-]  # fmt: skip
-
-
-def measured(
-    networks: list[tuple[Recipe, int]], images: torch.Tensor, labels: torch.Tensor
-) -> pd.DataFrame:
-    """How recorded networks do on the test digits at each level of corruption.
-
-    What results/corruptions.json has of exactly these weights is taken from there; the rest is
-    measured, some 20 seconds a network. MNIST_LIB_RENEW=1 adds it to the file.
-
-    Args:
-        networks: recipes, each with a seed that has a checkpoint.
-        images: uint8 (n, 1, 28, 28); a shortened run takes 200 of them.
-        labels: int64 (n,).
-
-    Returns:
-        A row for each network and level: recipe, seed, weights (a short hash), corruption,
-        strength, accuracy, mean confidence and calibration error as fractions.
-    """
-    known, tables = recorded() if len(images) == TEST_SIZE else recorded().head(0), []
-    images = images[: 200 if machine.is_short() else None]
-    for recipe, seed in networks:
-        model = load_checkpoint(recipe, seed)
-        key = {"recipe": recipe.name, "seed": seed, "weights": hash_of(model)}
-        rows = known[known["weights"] == key["weights"]].assign(**key)
-        if len(rows) != 1 + len(LEVELS):
-            rows = pd.DataFrame(
-                {**key, "corruption": name, "strength": strength, **judge(model, changed, labels)}
-                for (name, strength), changed in corrupted(images)
-            )
-        tables.append(rows)
-    table = pd.concat(tables, ignore_index=True)
-    if machine.is_on("MNIST_LIB_RENEW") and not machine.is_short():
-        record(table)
-    return table
+# ---- measured by benchmarks/corruptions.py ------------------------------------------------------
 
 
 def recorded() -> pd.DataFrame:
-    """What results/corruptions.json has."""
-    path = machine.results_folder() / "corruptions.json"
-    text = path.read_text(encoding="utf-8") if path.exists() else "[]"
-    return pd.DataFrame(json.loads(text), columns=COLUMNS)
+    """What results/corruptions.json has: how recorded networks read corrupted test digits.
 
-
-def record(table: pd.DataFrame) -> None:
-    """Write these measurements into the file; other weights of the same recipe and seed go."""
-    rows = pd.concat([recorded(), table])
-    newest = rows.groupby(["recipe", "seed"])["weights"].transform("last")
-    rows = rows[rows["weights"] == newest].drop_duplicates(COLUMNS[:5]).sort_values(COLUMNS[:5])
-    lines = ",\n".join(f" {json.dumps(row)}" for row in rows.to_dict("records"))
+    Returns:
+        A row for each network and level: recipe, seed, weights (see `hash_of`), corruption,
+        strength, and as fractions accuracy, mean confidence and calibration_error.
+    """
     path = machine.results_folder() / "corruptions.json"
-    machine.write_atomically(path, f"[\n{lines}\n]\n")
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
 
 
 def hash_of(model: nn.Module) -> str:
@@ -148,17 +100,10 @@ def hash_of(model: nn.Module) -> str:
     return hashlib.sha256(numbers).hexdigest()[:12]
 
 
-def corrupted(images: torch.Tensor) -> Iterator[tuple[tuple[str, float], torch.Tensor]]:
-    """Each level with the images at it."""
-    yield CLEAN, images
-    for name, strength in LEVELS:
-        yield (name, strength), CORRUPTIONS[name][0](images, strength)
-
-
 def judge(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Accuracy, mean confidence and calibration error of a network on these images."""
     confidence, guesses = predict(machine.accelerate(model, "cpu"), images).max(1)
-    right = guesses == labels[: len(images)]
+    right = guesses == labels
     values = {"accuracy": right.double().mean(), "confidence": confidence.double().mean()}
     values["calibration_error"] = calibration_error(confidence, right)
     return {name: round(float(value), 5) for name, value in values.items()}

@@ -12,7 +12,7 @@ from mnist_lib.engine.machine import DEFAULT_SEED, results_folder, seeded
 from mnist_lib.journey import BEST, JOURNEY, Target
 from mnist_lib.recipes import Recipe, checked_logits
 from mnist_lib.records import records_of, save
-from mnist_lib.results import Claim, Claims, claim, effect, finals, mean_and_deviation
+from mnist_lib.results import Claim, Claims, claim, effect, finals, held, mean_and_deviation
 from mnist_lib.summary import count_parameters, layer_table, receptive_field
 from mnist_lib.train import fit
 
@@ -169,14 +169,14 @@ def rules(recipe: Recipe) -> Claims:
     size, most = count_parameters(model), GOAL.max_parameters
     name, largest = max(model.named_parameters(), key=lambda each: each[1].numel())
     where = f"; {name} has {largest.numel():,} of them" if size > most else ""
-    ends = [record["history"][-GOAL.last_epochs :] for record in records_of(recipe)]
-    good = sum(min(row[COLUMN] for row in end) >= GOAL.test_accuracy for end in ends)
-    found = f"{good} of {len(ends)} folds" if ends else "not trained yet"
+    lowest = held(records_of(recipe), COLUMN, GOAL.last_epochs)
+    good = sum(lowest >= GOAL.test_accuracy)
+    found = f"{good} of {len(lowest)} folds" if len(lowest) else "not trained yet"
     found = f"99.40 % of the validation digits in each of the last three epochs: {found}"
     return Claims([
         claim(f"fewer than {most + 1:,} parameters: {size:,}{where}", size <= most),
         claim(f"at most 15 epochs: {recipe.epochs}", recipe.epochs <= GOAL.max_epochs),
-        Claim(found, good == len(ends) if ends else None),
+        Claim(found, good == len(lowest) if len(lowest) else None),
     ])  # fmt: skip
 
 
