@@ -96,10 +96,13 @@ def test_pages_are_replaced_as_if_run_by_hand_and_failures_leave_theirs(
     assert "6 notebooks to execute, 0 finished before" in printed
     assert "90_good-seed-11: finished in" in printed and "test 99.42%" in printed
     assert "1 finished, 5 failed" in printed
-    assert "91_ends-seed-11: cell 2 of 3 was not executed to its end: no cell may end" in printed
-    assert "92_raises-seed-11: ValueError: on purpose; kept up to there as " in printed
-    assert f"93_dies-seed-11: Kernel died (started as: {sys.executable} -m ipykernel" in printed
-    assert "94_edits-seed-11: the notebook was edited while it ran, so it was not" in printed
+    for name, reason in (
+        ("91_ends", "cell 2 of 3 was not executed to its end: no cell may end"),
+        ("92_raises", "ValueError: on purpose; kept up to there as "),
+        ("93_dies", f"Kernel died (started as: {sys.executable} -m ipykernel"),
+        ("94_edits", "the notebook was edited while it ran, so it was not"),
+    ):
+        assert f"{name}-seed-11: failed, NotExecuted: {reason}" in printed
     assert "No such file or directory" in printed and "Traceback" not in printed
 
     cells = cells_of(good)

@@ -7,7 +7,7 @@ import optuna
 import pytest
 import sweep_recipes
 
-from mnist_lib.commands import search, sweep
+from mnist_lib.commands import search, workers
 from mnist_lib.commands.main import main
 from mnist_lib.engine.machine import PROJECT
 from mnist_lib.experiments import at_most_1000, at_most_2000, below_8000, searches
@@ -30,9 +30,8 @@ def suggest(trial):
 @pytest.fixture
 def space(monkeypatch, synthetic, tmp_path) -> Path:
     """A space, and workers within this process, which have made-up digits."""
-    monkeypatch.setattr(sweep, "LOCAL", {**sweep.LOCAL, "processes": False})
-    for module in (sweep, search):
-        monkeypatch.setattr(module, "load_mnist", lambda fold=0: synthetic)
+    monkeypatch.setattr(workers, "LOCAL", {**workers.LOCAL, "processes": False})
+    monkeypatch.setattr(search, "load_mnist", lambda fold=0: synthetic)
     file = tmp_path / "rates.py"
     file.write_text(SPACE)
     return file

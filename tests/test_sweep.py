@@ -16,7 +16,7 @@ import sweep_recipes
 import torch
 from distributed import LocalCluster
 
-from mnist_lib.commands import sweep
+from mnist_lib.commands import sweep, workers
 from mnist_lib.commands.main import main
 from mnist_lib.experiments import find
 from mnist_lib.records import load_records, path_of
@@ -26,7 +26,7 @@ from mnist_lib.train import fit
 @pytest.fixture
 def threads(monkeypatch, synthetic):
     """Workers within this process, which have made-up digits: they start at once."""
-    monkeypatch.setattr(sweep, "LOCAL", {**sweep.LOCAL, "processes": False})
+    monkeypatch.setattr(workers, "LOCAL", {**workers.LOCAL, "processes": False})
     monkeypatch.setattr(sweep, "load_mnist", lambda fold=0: synthetic)
 
 
@@ -92,7 +92,7 @@ def test_a_worker_without_mnist_says_what_load_mnist_says(threads, monkeypatch, 
     def missing(fold=0):
         raise ConnectionError("MNIST could not be downloaded. Tried:\n  nothing")
 
-    monkeypatch.setattr(sweep, "connect", lambda *_: sweep.Client(processes=False, n_workers=1))
+    monkeypatch.setattr(sweep, "connect", lambda *_: workers.Client(processes=False, n_workers=1))
     monkeypatch.setattr(sweep, "load_mnist", missing)
     assert run("sweep_recipes:TINY", "--seeds", "1") == 1
     assert "ConnectionError: MNIST could not be downloaded. Tried: n" in capsys.readouterr().err

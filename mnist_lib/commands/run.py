@@ -1,25 +1,18 @@
 """Notebooks as a batch: papermill on each, several at once, each to its end.
 
-Workers execute one notebook after the other. When the command ends, however it ends, its end of a
-pipe is closed, and each worker ends its kernel and itself: on Linux, macOS and Windows.
+Dask's workers execute one notebook after the other. They end with the command, however it ends, and
+a kernel ends with its worker.
 """
 
 import argparse
-import multiprocessing
 import os
 import re
-import signal
 import tempfile
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import nbformat
 import papermill
-import psutil
 from filelock import FileLock
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -27,6 +20,7 @@ from traitlets import default
 
 from mnist_lib.commands.jobs import KEY, Job, literally, plan, tags
 from mnist_lib.commands.main import data, sentence
+from mnist_lib.commands.workers import connect, finish
 from mnist_lib.engine import machine
 
 PRINTED_ACCURACY = re.compile(r"epoch +(\d+)/\1 .*?((?:validation|test) .*?%) +[\d.]+ s")
@@ -49,55 +43,39 @@ def run(options: argparse.Namespace) -> int:
         data()  # once here, so that the kernels do not all wait for it
         failed = execute_all(waiting, options.jobs)
         print(f"{len(waiting) - len(failed)} finished, {len(failed)} failed")
-        for name, reason in failed.items():
-            print(f"  {name}: {reason}")
+        print(*failed, sep="\n", end="\n" if failed else "")
     return 1 if failed else 0
 
 
 # ---- several at once ----------------------------------------------------------------------------
 
 
-def execute_all(jobs: list[Job], at_once: int) -> dict[str, str]:
-    """Execute the jobs and say how each one ends; returns the names of those that failed, and why.
+def execute_all(jobs: list[Job], at_once: int) -> list[str]:
+    """Execute the jobs and say how each one ends; returns those that failed, and why.
 
     No kernel sees a personal profile of IPython, which would change the pages.
     """
-    failed, done, context = {}, 0, multiprocessing.get_context("spawn")
-    heard, alive = context.Pipe(duplex=False)
+    failed = []
     with tempfile.TemporaryDirectory() as empty_profile:
         os.environ.update(IPYTHONDIR=empty_profile, MNIST_LIB_LIVE="0", OMP_NUM_THREADS="1")
         for name in {"MNIST_LIB_RESULTS", "MNIST_ROOT"} & os.environ.keys():
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
-        workers = min(at_once, len(jobs))
-        with ProcessPoolExecutor(workers, context, end_with_the_command, (heard,)) as pool, alive:
+        with connect(None, min(at_once, len(jobs))) as client:
             for trains in (True, False):  # what pages look at is recorded first
-                running = {pool.submit(execute, job): job for job in jobs if job.trains == trains}
-                while running:  # the time limit lets Windows hear Ctrl-C
-                    for future in wait(running, 1, FIRST_COMPLETED).done:
-                        name, done = running.pop(future).name, done + 1
-                        if error := future.exception():
-                            failed[name] = sentence(error)
-                        outcome = "FAILED" if error else future.result()
-                        print(f"[{done}/{len(jobs)}] {name}: {outcome}", flush=True)
+                chosen = [job for job in jobs if job.trains == trains]
+                futures = {
+                    client.submit(execute, job, pure=False, priority=-number): job.name
+                    for number, job in enumerate(chosen)
+                }
+                failed += finish(client, futures, str)
     return failed
 
 
-def end_with_the_command(heard: Connection) -> None:
-    """Let this worker and its kernel end when the command closes its end of the pipe, or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command hears Ctrl-C
-
-    def watch() -> None:
-        with suppress(EOFError):
-            heard.recv()
-        for kernel in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess):
-                kernel.kill()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 # ---- one notebook, in a worker ------------------------------------------------------------------
+
+
+class NotExecuted(RuntimeError):
+    """A notebook was not executed to its end."""
 
 
 class ThisPython(AsyncKernelManager):
@@ -115,13 +93,32 @@ def execute(job: Job) -> str:
         Its seconds, and the accuracies of the last training that it shows.
 
     Raises:
-        RuntimeError: with a sentence about whatever stopped it, and the path of what is kept.
+        NotExecuted: with a sentence about whatever stopped it, and the path of what is kept.
     """
     started = time.perf_counter()
     try:
         source = job.notebook.read_text(encoding="utf-8")
         machine.write_atomically(job.part, source)
-        executed = papermill.execute_notebook(
+        executed = with_papermill(job)
+        check_executed(executed)
+        if job.makes_page and not machine.is_short():
+            replace_page(job.notebook, source, executed)
+        executed.metadata[KEY] = job.key
+        machine.write_atomically(job.part, nbformat.writes(executed) + "\n")
+        os.replace(job.part, job.copy)
+    except Exception as error:  # another kind might not find its way out of this process
+        kept = f"; kept up to there as {job.part}" if job.part.exists() else ""
+        raise NotExecuted(in_a_sentence(error) + kept) from None
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    text = "\n".join(output.get("text", "") for output in outputs)
+    accuracies = [" ".join(shown.split()) for _, shown in PRINTED_ACCURACY.findall(text)[-1:]]
+    return "  ".join([f"finished in {time.perf_counter() - started:.0f} s", *accuracies])
+
+
+def with_papermill(job: Job, tries: int = 3) -> nbformat.NotebookNode:
+    """Execute the job's part; another kernel starts where somebody took the ports of the first."""
+    try:
+        return papermill.execute_notebook(
             literally(job.part),
             literally(job.part),
             job.parameters,
@@ -135,19 +132,10 @@ def execute(job: Job) -> str:
             extra_arguments=["--log-level=ERROR"],  # no line about encryption from every kernel
             shutdown_kernel="immediate",  # all is saved by then; a farewell takes two seconds
         )
-        check_executed(executed)
-        if job.makes_page and not machine.is_short():
-            replace_page(job.notebook, source, executed)
-        executed.metadata[KEY] = job.key
-        machine.write_atomically(job.part, nbformat.writes(executed) + "\n")
-        os.replace(job.part, job.copy)
-    except Exception as error:  # another kind might not find its way out of this process
-        kept = f"; kept up to there as {job.part}" if job.part.exists() else ""
-        raise RuntimeError(in_a_sentence(error) + kept) from None
-    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
-    text = "\n".join(output.get("text", "") for output in outputs)
-    accuracies = [" ".join(shown.split()) for _, shown in PRINTED_ACCURACY.findall(text)[-1:]]
-    return "  ".join([f"finished in {time.perf_counter() - started:.0f} s", *accuracies])
+    except RuntimeError as error:
+        if tries == 1 or "before replying" not in str(error):
+            raise
+        return with_papermill(job, tries - 1)
 
 
 def in_a_sentence(error: Exception) -> str:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import optuna
 
-from mnist_lib.commands.sweep import connect, finish
+from mnist_lib.commands.workers import connect, finish
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.fingerprint import short_hash
 from mnist_lib.engine.machine import check_count, choose_device, output_folder, write_atomically
@@ -55,6 +55,7 @@ def search(options: argparse.Namespace) -> int:
     missing = max(0, options.trials - before)
     print(f"{missing} trials to make, {before} made before", flush=True)
     if missing:
+        load_mnist()  # once here, so that the workers do not all wait for a download
         with connect(None, min(missing, options.workers)) as client:
             given = [file, path, options.device]
             futures = [client.submit(one_trial, *given, pure=False) for _ in range(missing)]

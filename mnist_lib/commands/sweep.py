@@ -8,16 +8,13 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import CancelledError
 from pathlib import Path
 
-import dask.config
 import pandas as pd
 from dask.system import CPU_COUNT
-from distributed import Client, as_completed
 
 from mnist_lib import records
+from mnist_lib.commands.workers import connect, finish
 from mnist_lib.data import load_mnist
 from mnist_lib.engine.machine import is_short, output_folder, results_folder
 from mnist_lib.experiments import find
@@ -26,7 +23,6 @@ from mnist_lib.recipes import Recipe
 from mnist_lib.results import mean_and_deviation
 from mnist_lib.train import fit
 
-LOCAL = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None, "silence_logs": 50}
 ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers and threads belong to a process
 
 
@@ -76,6 +72,8 @@ def recorded(recipe: Recipe, options: argparse.Namespace) -> dict[int, dict]:
 
 def train_all(tasks: list, recipes: dict[str, Recipe], options: argparse.Namespace) -> list[str]:
     """Hand the tasks to Dask and write each record as it comes; says which failed, and why."""
+    if options.scheduler is None:
+        load_mnist()  # once here, so that the workers do not all wait for a download
     workers = options.workers or max(1, CPU_COUNT // options.threads)
     with connect(options.scheduler, min(workers, len(tasks))) as client:
         futures = {}
@@ -95,32 +93,6 @@ def write(trained: tuple[dict, bytes]) -> Path:
     return records.save_record(record, weights, results_folder() if is_final else output_folder())
 
 
-def finish(client: Client, futures: dict, use: Callable) -> list[str]:
-    """Use each result as it comes and print a line about it; says what failed, and why.
-
-    Args:
-        client: of the scheduler.
-        futures: each with its name.
-        use: takes a result; what it returns is printed.
-
-    Raises:
-        ConnectionError: if the scheduler is gone before the end.
-    """
-    failed = []
-    for number, future in enumerate(as_completed(futures, client.loop), start=1):
-        try:
-            words = use(future.result())
-        except CancelledError:
-            reason = "the scheduler is gone; the same command goes on where this one stopped"
-            raise ConnectionError(reason) from None
-        except Exception as error:  # whatever a training may raise
-            words = f"failed, {type(error).__name__}: {' '.join(str(error).split())}"
-            failed.append(f"{futures[future]}: {words}")
-        print(f"[{number}/{len(futures)}] {futures[future]}: {words}", flush=True)
-        future.release()  # so that the worker forgets its result
-    return failed
-
-
 def train(name: str, seed: int, fingerprint: str, options: argparse.Namespace) -> tuple:
     """On a worker: make the recipe from its name and train it; returns record and weights."""
     with ONE_AT_A_TIME:
@@ -133,17 +105,3 @@ def train(name: str, seed: int, fingerprint: str, options: argparse.Namespace) -
         digits = digits if options.test else digits.without_test()
         run = fit(recipe, digits, seed, options.device, options.threads, quiet=True)
         return records.as_record(run), records.weights_of(run.model)
-
-
-def connect(scheduler: str | None, workers: int) -> Client:
-    """A client of the scheduler at this address, or of so many processes that end with it."""
-    # a worker that dies has one run and not two; a busy machine needs long for a new worker
-    settings = {"scheduler.worker-saturation": 1.0, "deploy.lost-worker-timeout": "1 day"}
-    dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
-    if scheduler is None:
-        load_mnist()  # once here, so that the workers do not all wait for a download
-        return Client(n_workers=workers, **LOCAL)
-    try:
-        return Client(scheduler, timeout=5)
-    except Exception as error:  # whatever else may listen there
-        raise ConnectionError(f"no Dask scheduler answers at {scheduler}: {error}") from None
