@@ -94,7 +94,8 @@ def test_a_worker_without_mnist_says_what_load_mnist_says(threads, monkeypatch, 
 
     monkeypatch.setattr(sweep, "connect", lambda *_: workers.Client(processes=False, n_workers=1))
     monkeypatch.setattr(sweep, "load_mnist", missing)
-    assert run("sweep_recipes:TINY", "--seeds", "1") == 1
+    arguments = ["sweep_recipes:TINY", "--seeds", "1", "--scheduler", "tcp://another:8786"]
+    assert run(*arguments) == 1
     assert "ConnectionError: MNIST could not be downloaded. Tried: n" in capsys.readouterr().err
 
 
