@@ -13,6 +13,8 @@ def connect(scheduler: str | None, workers: int) -> Client:
     """A client of the scheduler at this address, or of so many processes that end with it."""
     # a worker that dies has one run and not two; a busy machine needs long for a new worker
     settings = {"scheduler.worker-saturation": 1.0, "deploy.lost-worker-timeout": "1 day"}
+    # Dask's own environment of workers has PyTorch give memory back all the time, which is slow
+    settings["nanny.pre-spawn-environ"] = {}
     dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
     if scheduler is None:
         return Client(n_workers=workers, **LOCAL)
