@@ -1,4 +1,4 @@
-"""Measure how recorded networks read corrupted test digits, for page 14; half an hour on one core.
+"""Measure how recorded networks read corrupted test digits, for page 14.
 
 It writes results/corruptions.json, from which the page and its tests read.
 """

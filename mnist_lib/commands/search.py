@@ -7,6 +7,7 @@ my-results/searches/<name of the file>.jsonl, and the same command goes on from 
 """
 
 import argparse
+import json
 import math
 import runpy
 import sys
@@ -84,8 +85,18 @@ def load_space(file: Path) -> SimpleNamespace:
 
 
 def set_cut_line_aside(path: Path) -> None:
-    """Move a last line that a kill or a full disk has cut into a file beside the journal."""
+    """Move a last line that a kill or a full disk has cut into a file beside the journal.
+
+    Raises:
+        ValueError: for a whole line that is damaged. Optuna overlooks the last one and writes on
+            behind it; while workers write, half a line is no damage, so this is done before.
+    """
     whole, newline, rest = (path.read_bytes() if path.exists() else b"").rpartition(b"\n")
+    try:
+        for line in whole.splitlines():
+            json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{path} is no journal that Optuna can read: {error}") from None
     if rest:
         write_atomically(path.with_suffix(".cut"), rest)
         write_atomically(path, whole + newline)

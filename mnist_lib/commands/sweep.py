@@ -87,9 +87,11 @@ def train_all(tasks: list, recipes: dict[str, Recipe], options: argparse.Namespa
 def write(trained: tuple[dict, bytes]) -> Path:
     """Write a record and its weights; only a registered test run belongs to results/."""
     record, weights = trained
-    key = record["fingerprint"], record["seed"]
-    registered = {(e["fingerprint"], seed) for e in records.registrations() for seed in e["seeds"]}
-    is_final = key in registered and record["sizes"]["test"] and not record["short"]
+    is_registered = any(
+        entry["fingerprint"] == record["fingerprint"] and record["seed"] in entry["seeds"]
+        for entry in records.registrations()
+    )
+    is_final = is_registered and record["sizes"]["test"] and not record["short"]
     return records.save_record(record, weights, results_folder() if is_final else output_folder())
 
 

@@ -11,10 +11,11 @@ LOCAL = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None, 
 
 def connect(scheduler: str | None, workers: int) -> Client:
     """A client of the scheduler at this address, or of so many processes that end with it."""
-    # a worker that dies has one run and not two; a busy machine needs long for a new worker
-    settings = {"scheduler.worker-saturation": 1.0, "deploy.lost-worker-timeout": "1 day"}
-    # Dask's own environment of workers has PyTorch give memory back all the time, which is slow
-    settings["nanny.pre-spawn-environ"] = {}
+    settings = {
+        "scheduler.worker-saturation": 1.0,  # a worker that dies has one run and not two
+        "deploy.lost-worker-timeout": "1 day",  # a busy machine needs long for a new worker
+        "nanny.pre-spawn-environ": {},  # Dask's own makes PyTorch give memory back all the time
+    }
     dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
     if scheduler is None:
         return Client(n_workers=workers, **LOCAL)
@@ -42,7 +43,7 @@ def finish(client: Client, futures: dict, use: Callable) -> list[str]:
         except CancelledError:
             reason = "the scheduler is gone; the same command goes on where this one stopped"
             raise ConnectionError(reason) from None
-        except Exception as error:  # whatever a training may raise
+        except Exception as error:  # whatever a training or a notebook may raise
             words = f"failed, {type(error).__name__}: {' '.join(str(error).split())}"
             failed.append(f"{futures[future]}: {words}")
         print(f"[{number}/{len(futures)}] {futures[future]}: {words}", flush=True)

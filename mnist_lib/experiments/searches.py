@@ -1,6 +1,5 @@
 """What a search found: Optuna's journal of its trials, the best of them, and a figure of all."""
 
-import json
 from pathlib import Path
 from types import ModuleType
 
@@ -33,8 +32,6 @@ def open_study(path: Path, name: str | None = None, **options):
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     try:
-        if path.exists():  # Optuna overlooks a damaged last line, and writes behind it
-            [*map(json.loads, path.read_bytes().splitlines())]
         backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
         storage = optuna.storages.JournalStorage(backend)
         known = [study.study_name for study in storage.get_all_studies()]
