@@ -208,7 +208,7 @@ def test_a_claim_refuses_what_is_not_true_or_false(wrong):
         claim("dropout hurts", wrong)
 
 
-# ---- a checkpoint against its record ------------------------------------------------------------
+# ---- a recorded checkpoint ----------------------------------------------------------------------
 
 
 def test_a_checkpoint_is_evaluated_afresh(tiny, digits):

@@ -6,7 +6,14 @@ from concurrent.futures import CancelledError
 import dask.config
 from distributed import Client, as_completed
 
-LOCAL = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None, "silence_logs": 50}
+LOCAL = {
+    "threads_per_worker": 1,
+    "memory_limit": 0,
+    "dashboard_address": None,
+    # without a dashboard Dask listens at port 8787 all the same, and warns where that is taken
+    "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
+    "silence_logs": 50,
+}
 
 
 def connect(scheduler: str | None, workers: int) -> Client:
